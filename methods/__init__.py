@@ -1,0 +1,1 @@
+"""The science: players, networks and objectives. Knows no path, YAML file, dataset name or metric."""

@@ -1,0 +1,49 @@
+"""Adversarial autoencoder (Makhzani et al. 2015; AVB section 6.2)."""
+
+import torch
+from torch import Tensor, nn
+
+from methods.game import Batch, Player
+from methods.method import Method
+from methods.terms import says_one, says_zero
+
+
+class AAE(Method):
+    """Three players: reconstruction, an adversary that sees z only, and the encoder that fools it.
+
+    Makhzani labels the prior 1; here label 1 = encoder sample (AVB eq. 6.3), so the encoder wants "zero".
+    At the optimum T(z) = log q(z) - log p(z) with the aggregated posterior q(z) (eq. 6.4).
+    """
+
+    paper = "AVB, section 6.2"
+    equations = "AVB 6.3, 6.4"
+    player_names = ("reconstruction", "adversary", "encoder")
+    provides = ("encode", "decoder")
+
+    def __init__(self, encoder: nn.Module, decoder: nn.Module, adversary: nn.Module):
+        super().__init__()
+        self.encoder, self.decoder, self.adversary = encoder, decoder, adversary
+
+    def players(self) -> dict[str, Player]:
+        return {
+            "reconstruction": Player((self.encoder, self.decoder), self.reconstruction_loss),
+            "adversary": Player((self.adversary,), self.adversary_loss),
+            "encoder": Player((self.encoder,), self.encoder_loss),
+        }
+
+    def reconstruction_loss(self, batch: Batch) -> Tensor:
+        """E -log p(x|z), z ~ q(z|x)."""
+        return -self.decoder.log_likelihood(batch.x, self.encode(batch.x)).mean()
+
+    def adversary_loss(self, batch: Batch) -> Tensor:
+        """Eq. 6.3: aggregated posterior against prior."""
+        z = self.encode(batch.x)
+        return says_one(self.adversary(batch.x, z)) + says_zero(self.adversary(batch.x, torch.randn_like(z)))
+
+    def encoder_loss(self, batch: Batch) -> Tensor:
+        """The encoder's codes should look like the prior's."""
+        return says_zero(self.adversary(batch.x, self.encode(batch.x)))
+
+    def moments(self, x: Tensor) -> None:
+        """None: AIS starts at the prior."""
+        return None

@@ -1,0 +1,54 @@
+"""Builds networks and methods from a resolved specification.
+
+A component is `{"class": "module:Class", option: value, ...}`; options that are themselves components are
+built first. `x_shape`, `latent_dim` and `in_shape` are filled in from the data where a constructor has them.
+"""
+
+import importlib
+import importlib.util
+import inspect
+from pathlib import Path
+from typing import Any
+
+from methods.method import Method
+
+
+def class_named(path: str) -> type:
+    """The class at `module:Class`, or at `file.py:Class` for a user's own file."""
+    module_name, class_name = path.rsplit(":", 1)
+    if module_name.endswith(".py"):
+        spec = importlib.util.spec_from_file_location(Path(module_name).stem, module_name)
+        if spec is None or spec.loader is None:
+            raise ValueError(f"{module_name}: cannot be imported")
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+    else:
+        module = importlib.import_module(module_name)
+    return getattr(module, class_name)
+
+
+def build_component(description: dict[str, Any], context: dict[str, Any]) -> Any:
+    """An instance of `description["class"]`, nested components first."""
+    cls = class_named(description["class"])
+    options = {
+        key: build_component(value, context) if isinstance(value, dict) and "class" in value else value
+        for key, value in description.items()
+        if key != "class"
+    }
+    wanted = inspect.signature(cls).parameters
+    return cls(**{k: v for k, v in context.items() if k in wanted}, **options)
+
+
+def build_method(specification: dict[str, Any], x_shape: tuple[int, ...], problem: Any = None) -> Method:
+    """The method of a resolved run, on data of shape `x_shape`; a problem takes the decoder's place."""
+    shapes = {"x_shape": tuple(x_shape), "latent_dim": specification["latent_dim"]}
+    parts: dict[str, Any] = {}
+    for role, description in specification["components"].items():
+        in_shape = (specification["latent_dim"],) if role == "decoder" else tuple(x_shape)
+        parts[role] = build_component(description, {**shapes, "in_shape": in_shape})
+    if problem is not None:
+        parts["decoder"] = problem
+    cls = class_named(specification["method"])
+    if "latent_dim" in inspect.signature(cls).parameters:
+        parts["latent_dim"] = specification["latent_dim"]
+    return cls(**parts, **specification["options"])

@@ -1,0 +1,122 @@
+"""Posteriors whose draws carry their own density: planar flow and inverse autoregressive flow."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.functional import elu, softplus
+
+from methods.networks import linear
+from methods.terms import diagonal_gaussian, log_standard_normal
+
+
+class FlowPosterior:
+    """q(z|x) as a base draw pushed through a flow; knows the density of its own draws only."""
+
+    def __init__(self, transform):
+        self._transform = transform
+
+    def rsample_with_log_prob(self) -> tuple[Tensor, Tensor]:
+        """z [batch, latent] and log q(z|x) [batch], nats."""
+        return self._transform()
+
+    def rsample(self) -> Tensor:
+        """z [batch, latent]."""
+        return self._transform()[0]
+
+
+def planar_layer(
+    z: Float[Tensor, "batch latent"], u: Tensor, w: Tensor, b: Float[Tensor, "*batch"]
+) -> tuple[Tensor, Tensor]:
+    """One planar layer z + u^ tanh(w.z + b) and log |det| (Rezende & Mohamed 2015, eqs 10-12, appendix A.1).
+
+    u^ = u + (softplus(w.u) - 1 - w.u) w / |w|^2 makes w.u^ > -1, hence the layer invertible.
+    """
+    wu = (w * u).sum(-1, keepdim=True)
+    u_hat = u + (softplus(wu) - 1 - wu) * w / w.square().sum(-1, keepdim=True).clamp_min(1e-12)
+    h = torch.tanh((w * z).sum(-1) + b)
+    log_det = torch.log1p((1 - h.square()) * (w * u_hat).sum(-1)).clamp_min(-50)
+    return z + u_hat * h.unsqueeze(-1), log_det
+
+
+class PlanarFlowEncoder(nn.Module):
+    """Gaussian base and `length` planar layers whose parameters are functions of x (amortised)."""
+
+    provides = ("log_prob",)
+
+    def __init__(self, latent_dim: int, body: nn.Module, length: int):
+        super().__init__()
+        self.body, self.latent_dim, self.length = body, latent_dim, length
+        n: int = body.out_features  # type: ignore[assignment]
+        self.mean, self.log_sd = linear(n, latent_dim), linear(n, latent_dim)
+        self.w, self.b = linear(n, length * latent_dim), linear(n, length)
+        self.u = linear(n, length * latent_dim, 0.01)  # long flows must start near the identity
+
+    def forward(self, x: Tensor) -> FlowPosterior:
+        h = self.body(x)
+        base = diagonal_gaussian(self.mean(h), self.log_sd(h))
+        shape = (x.shape[0], self.length, self.latent_dim)
+        u, w, b = self.u(h).reshape(shape), self.w(h).reshape(shape), self.b(h)
+
+        def transform() -> tuple[Tensor, Tensor]:
+            z = base.rsample()
+            log_q = base.log_prob(z)
+            for k in range(self.length):
+                z, log_det = planar_layer(z, u[:, k], w[:, k], b[:, k])
+                log_q = log_q - log_det
+            return z, log_q
+
+        return FlowPosterior(transform)
+
+
+class MaskedNet(nn.Module):
+    """One-hidden-layer MADE with context: two outputs, each of whose i-th entry depends on z_{<i} only."""
+
+    def __init__(self, latent_dim: int, hidden: int, context: int):
+        super().__init__()
+        degrees = torch.randint(1, max(latent_dim, 2), (hidden,))
+        order = torch.arange(1, latent_dim + 1)
+        self.inner, self.context = linear(latent_dim, hidden), linear(context, hidden)
+        self.outer, self.direct = linear(hidden, 2 * latent_dim), linear(latent_dim, 2 * latent_dim)
+        self.register_buffer("mask_in", (degrees[:, None] >= order).float())
+        self.register_buffer("mask_out", (order[:, None] > degrees).float().repeat(2, 1))
+        self.register_buffer("mask_direct", (order[:, None] > order).float().repeat(2, 1))
+
+    def forward(self, z: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
+        masked = nn.functional.linear
+        h = elu(masked(z, self.inner.weight * self.mask_in, self.inner.bias) + self.context(context))
+        out = masked(h, self.outer.weight * self.mask_out, self.outer.bias)
+        out = out + masked(z, self.direct.weight * self.mask_direct)
+        m, s = out.chunk(2, 1)
+        return 0.1 * m, 1 + 0.01 * s  # the gate starts at sigmoid(1) = 0.731
+
+
+class IAFEncoder(nn.Module):
+    """Inverse autoregressive flow (Kingma et al. 2016, eqs 8-10): gated steps, dimensions reversed in between."""
+
+    provides = ("log_prob",)
+
+    def __init__(
+        self, latent_dim: int, body: nn.Module, layers: int = 8, hidden: int = 128, context: int = 32
+    ):
+        super().__init__()
+        self.body = body
+        n: int = body.out_features  # type: ignore[assignment]
+        self.mean, self.log_sd = linear(n, latent_dim), linear(n, latent_dim)
+        self.context = linear(n, context)
+        self.steps = nn.ModuleList(MaskedNet(latent_dim, hidden, context) for _ in range(layers))
+
+    def forward(self, x: Tensor) -> FlowPosterior:
+        h = self.body(x)
+        mean, log_sd, context = self.mean(h), self.log_sd(h), self.context(h)
+
+        def transform() -> tuple[Tensor, Tensor]:
+            e = torch.randn_like(mean)
+            z, log_q = mean + log_sd.exp() * e, log_standard_normal(e) - log_sd.sum(1)
+            for step in self.steps:
+                m, s = step(z, context)
+                gate = torch.sigmoid(s)
+                z, log_q = gate * z + (1 - gate) * m, log_q + softplus(-s).sum(1)
+                z = z.flip(1)
+            return z, log_q
+
+        return FlowPosterior(transform)

@@ -1,0 +1,77 @@
+"""What evaluation may ask of a trained method.
+
+A method is networks and a dict of players. Class-level literals say what it is, so that a run can be
+checked without importing torch: `paper`, `equations`, `player_names`, `needs` (what each component must
+provide) and `provides` (which questions below it answers):
+
+- `log_weight`: log p(x, z) - log q(z|x) of a draw z ~ q: ELBO and importance bounds
+- `elbo_estimate`: an adversary's estimate of the ELBO: no bound
+- `encode`: draws of z given x
+- `decoder`: an explicit p(x|z) and prior: AIS, quadrature, samples, reconstructions
+- `log_density`: log q(z) where there is no data: exact KL to a known posterior
+"""
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from methods.game import Batch, Player
+from methods.terms import annealed, sample_with_log_prob
+
+
+class Method(nn.Module, ABC):
+    """Networks, and the players who train them."""
+
+    paper: ClassVar[str]
+    equations: ClassVar[str]
+    player_names: ClassVar[tuple[str, ...]]
+    needs: ClassVar[dict[str, tuple[str, ...]]] = {}
+    provides: ClassVar[tuple[str, ...]] = ()
+    encoder: Any
+    decoder: Any
+
+    @abstractmethod
+    def players(self) -> dict[str, Player]:
+        """The players, in the order in which they move; the keys are `player_names`."""
+
+    def encode(self, x: Tensor) -> Float[Tensor, "batch latent"]:
+        """A draw of z ~ q(z|x) for each x [batch, *x_shape]."""
+        return self.encoder(x).rsample()
+
+    def moments(self, x: Tensor) -> tuple[Tensor, Tensor] | None:
+        """Mean and standard deviation [batch, latent] of q(z|x), where AIS may start; None: at the prior."""
+        q = self.encoder(x)
+        return (q.mean, q.variance.sqrt()) if hasattr(q, "variance") else None
+
+
+class LikelihoodMethod(Method):
+    """A method with a bound on log p(x) for each example, in nats. Never averages itself."""
+
+    def __init__(self, anneal_steps: int = 0):
+        super().__init__()
+        self.anneal_steps = anneal_steps
+
+    def beta(self, step: int) -> float:
+        """Weight of the KL term in round `step`."""
+        return annealed(step, self.anneal_steps)
+
+    def weight_terms(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """log p(x|z) and log q(z|x) - log p(z), each [batch], at one z ~ q(z|x)."""
+        z, log_q = sample_with_log_prob(self.encoder(batch.x))
+        return self.decoder.log_likelihood(batch.x, z), log_q - self.decoder.log_prior(z)
+
+    def log_weight(self, batch: Batch) -> Float[Tensor, "batch"]:
+        """log p(x, z) - log q(z|x) [batch]: its mean is the ELBO, its log-mean-exp the importance bound."""
+        log_likelihood, log_ratio = self.weight_terms(batch)
+        return log_likelihood - log_ratio
+
+    def per_example_loss(self, batch: Batch) -> Float[Tensor, "batch"]:
+        """-log p(x|z) + beta KL [batch], the KL by one draw where it has no closed form."""
+        log_likelihood, log_ratio = self.weight_terms(batch)
+        return self.beta(batch.step) * log_ratio - log_likelihood
+
+    def players(self) -> dict[str, Player]:
+        """One player, who owns every network."""
+        return {"model": Player((self,), lambda batch: self.per_example_loss(batch).mean())}

@@ -1,0 +1,257 @@
+"""Training: rounds of the game, optimisers, precision, checkpoints, resume and history.
+
+Everything random comes from the global generator (noise) and from (seed, position) (data), and both are in
+the checkpoint: a killed training that continues ends with bitwise the weights of one that was never killed
+(same machine, same threads).
+"""
+
+import signal
+import time
+from collections.abc import Callable
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas
+import torch
+
+from methods.checkpoint import (
+    optimiser_tensors,
+    read_tensors,
+    restore_optimiser,
+    save_weights,
+    write_tensors,
+)
+from methods.data import Images, Minibatches
+from methods.game import Player, play_round
+from methods.method import Method
+from methods.progress import Progress
+
+
+class NonFiniteLossError(RuntimeError):
+    """A player's loss became NaN or infinite."""
+
+
+class Interrupted(RuntimeError):
+    """SIGTERM or Ctrl-C: the state is saved, and the same command continues."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a run is trained. Rates may differ by player; `decay_from` is the share of rounds after which
+    the rates fall linearly to zero; `snapshots` are rounds whose weights are kept."""
+
+    steps: int
+    batch_size: int
+    learning_rate: float | dict[str, float]
+    betas: tuple[float, float] = (0.9, 0.999)
+    weight_decay: float = 0.0
+    simultaneous: bool = False
+    precision: str = "float32"
+    decay_from: float = 1.0
+    snapshots: list[int] = field(default_factory=list)
+    validate_every: int = 0
+    patience: int = 0
+
+    def rate(self, player: str) -> float:
+        """The player's initial learning rate."""
+        return self.learning_rate[player] if isinstance(self.learning_rate, dict) else self.learning_rate
+
+    def decay(self, step: int) -> float:
+        """Factor on the learning rates in round `step`."""
+        if self.decay_from >= 1:
+            return 1.0
+        return min(1.0, (1 - step / self.steps) / (1 - self.decay_from))
+
+
+@contextmanager
+def stop_requested():
+    """A list that becomes non-empty when the process is asked to stop (SIGTERM, Ctrl-C)."""
+    asked: list[int] = []
+    kinds = (signal.SIGTERM, signal.SIGINT)
+    old = [signal.signal(kind, lambda number, frame: asked.append(number)) for kind in kinds]
+    try:
+        yield asked
+    finally:
+        for kind, handler in zip(kinds, old, strict=True):
+            signal.signal(kind, handler)
+
+
+class Trainer:
+    """One training: `run()` goes from the last checkpoint in `folder`, if any, to the last round."""
+
+    def __init__(
+        self,
+        method: Method,
+        images: Images,
+        settings: Settings,
+        folder: Path,
+        seed: int,
+        label: str = "training",
+        checkpoint_seconds: float = 60.0,
+        identity: dict[str, Any] | None = None,
+        validate: Callable[[Method], float] | None = None,
+    ):
+        self.method, self.settings, self.folder, self.label = method, settings, folder, label
+        self.validate = validate
+        self.checkpoint_seconds = checkpoint_seconds
+        self.identity = identity or {}
+        self.device = images.pixels.device
+        self.players: dict[str, Player] = method.players()
+        self.optimisers: dict[str, torch.optim.Optimizer] = {
+            name: torch.optim.Adam(
+                player.parameters(),
+                lr=settings.rate(name),
+                betas=settings.betas,
+                weight_decay=settings.weight_decay,
+                fused=True,
+            )
+            for name, player in self.players.items()
+        }
+        self.batches = Minibatches(images, settings.batch_size, seed)
+        self.step, self.seconds_before = 0, 0.0
+        self.best, self.best_step = float("inf"), -1
+        self.history: list[dict[str, float]] = []
+
+    @property
+    def checkpoint(self) -> Path:
+        """Where the state for a resume lies: beside the outputs, never declared to Snakemake."""
+        return self.folder / "checkpoint" / "state.safetensors"
+
+    def save(self, seconds: float) -> None:
+        """Write everything that a resume needs."""
+        tensors = {f"method/{name}": t for name, t in self.method.state_dict().items()}
+        for name, optimiser in self.optimisers.items():
+            tensors |= optimiser_tensors(name, optimiser)
+        tensors["random"] = torch.get_rng_state()
+        if self.device.type == "cuda":
+            tensors["random_cuda"] = torch.cuda.get_rng_state(self.device)
+        metadata = {
+            "step": self.step,
+            "drawn": self.batches.drawn,
+            "seconds": self.seconds_before + seconds,
+            "history": self.history,
+            "best": [self.best, self.best_step],
+            "identity": self.identity,
+        }
+        write_tensors(self.checkpoint, tensors, metadata)
+
+    def resume(self) -> bool:
+        """Continue from the checkpoint; False if there is none. ValueError if it is of another specification."""
+        if not self.checkpoint.exists():
+            return False
+        tensors, metadata = read_tensors(self.checkpoint)
+        if metadata["identity"] != self.identity:
+            raise ValueError(
+                f"{self.checkpoint}: checkpoint of another specification or code; "
+                "delete its folder to start afresh"
+            )
+        prefix = "method/"
+        weights = {k.removeprefix(prefix): t for k, t in tensors.items() if k.startswith(prefix)}
+        self.method.load_state_dict(weights)
+        for name, optimiser in self.optimisers.items():
+            restore_optimiser(name, optimiser, tensors)
+        torch.set_rng_state(tensors["random"])
+        if "random_cuda" in tensors and self.device.type == "cuda":
+            torch.cuda.set_rng_state(tensors["random_cuda"], self.device)
+        self.step, self.batches.drawn = metadata["step"], metadata["drawn"]
+        self.seconds_before, self.history = metadata["seconds"], metadata["history"]
+        self.best, self.best_step = metadata["best"]
+        return True
+
+    def autocast(self):
+        """bf16 autocast where the run asks for it; the optimiser always works in float32."""
+        if self.settings.precision == "bfloat16":
+            return torch.autocast(self.device.type, torch.bfloat16)
+        return nullcontext()
+
+    def one_round(self) -> dict[str, torch.Tensor]:
+        """Play round `step` and advance."""
+        for name, optimiser in self.optimisers.items():
+            optimiser.param_groups[0]["lr"] = self.settings.rate(name) * self.settings.decay(self.step)
+        self.batches.step = self.step
+        with self.autocast():
+            losses = play_round(
+                self.players, self.optimisers, self.batches, self.step, self.settings.simultaneous
+            )
+        self.step += 1
+        return losses
+
+    def check(self, losses: dict[str, torch.Tensor]) -> dict[str, float]:
+        """Losses as numbers; NonFiniteLossError with round, player and last good value."""
+        values = {name: float(loss) for name, loss in losses.items()}
+        for name, value in values.items():
+            if not abs(value) < float("inf"):
+                good = self.history[-1].get(name) if self.history else None
+                raise NonFiniteLossError(
+                    f"loss of player {name!r} is {value} in round {self.step}; last recorded value {good}"
+                )
+        return values
+
+    def stop_early(self) -> bool:
+        """Score on validation data when it is due; keep the best weights; True when patience is used up."""
+        if self.validate is None or self.step % self.settings.validate_every:
+            return False
+        state = torch.get_rng_state()
+        score = self.validate(self.method)
+        torch.set_rng_state(state)  # looking must not change the training
+        if score < self.best:
+            self.best, self.best_step = score, self.step
+            save_weights(self.folder / "checkpoint" / "best.safetensors", self.method, {"step": self.step})
+        waited = (self.step - self.best_step) // self.settings.validate_every
+        return 0 < self.settings.patience <= waited
+
+    def run(self) -> dict[str, float]:
+        """Train to the end; returns seconds, rounds, images/s. Raises Interrupted, NonFiniteLossError."""
+        self.resume()
+        total, size = self.settings.steps, self.settings.batch_size
+        # a look at the loss waits for the device: every round on a CPU, seldom on an accelerator
+        look = 1 if self.device.type == "cpu" else 50
+        record = max(1, total // 200)
+        progress = Progress(self.label, self.step, total, size)
+        saved = time.monotonic()
+        self.method.train()
+        if 0 in self.settings.snapshots and self.step == 0:
+            self.snapshot()
+        with stop_requested() as asked:
+            while self.step < total:
+                losses = self.one_round()
+                if self.step % look == 0 or self.step == total:
+                    values = self.check(losses)
+                    progress.update(self.step, values)
+                    if self.step % record < look:
+                        self.history.append({"step": self.step, **values})
+                if self.step in self.settings.snapshots:
+                    self.snapshot()
+                if self.stop_early():
+                    break
+                if asked or time.monotonic() - saved > self.checkpoint_seconds:
+                    self.save(progress.seconds())
+                    saved = time.monotonic()
+                if asked:
+                    raise Interrupted(f"stopped in round {self.step} of {total}; the same command continues")
+        progress.close()
+        seconds = self.seconds_before + progress.seconds()
+        return {"seconds": seconds, "steps": self.step, "images_per_second": self.step * size / seconds}
+
+    def snapshot(self) -> None:
+        """Keep the weights of this round."""
+        save_weights(self.folder / "snapshots" / f"{self.step:08d}.safetensors", self.method, {"step": self.step})
+
+    def finish(self, metadata: dict[str, Any]) -> Path:
+        """Write weights and history; the best weights where validation chose them."""
+        weights = self.folder / "weights.safetensors"
+        best = self.folder / "checkpoint" / "best.safetensors"
+        if self.validate is not None and best.exists():
+            tensors, chosen = read_tensors(best)
+            self.method.load_state_dict(tensors)
+            metadata = {**metadata, **chosen}
+        save_weights(weights, self.method, metadata)
+        pandas.DataFrame(self.history).to_parquet(self.folder / "history.parquet")
+        return weights
+
+
+def settings_from(options: dict[str, Any]) -> Settings:
+    """Settings from plain values (JSON has no tuples)."""
+    return Settings(**{**options, "betas": tuple(options.get("betas", (0.9, 0.999)))})
