@@ -1,0 +1,1 @@
+"""The experiments: data, runs, metrics, tables, figures, claims and reports."""

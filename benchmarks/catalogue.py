@@ -1,0 +1,213 @@
+"""What the source files declare, read with `ast` and never imported: signatures, literals, imports.
+
+The Snakefile is parsed at every call and in each cluster job, so nothing here may import torch.
+"""
+
+import ast
+import hashlib
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import TypeAdapter, ValidationError
+
+from benchmarks.errors import SuiteError, unknown
+
+ROOT = Path(__file__).resolve().parent.parent
+FROM_DATA = ("x_shape", "latent_dim", "in_shape")
+PLAIN_TYPES: dict[str, Any] = {
+    "int": int,
+    "float": float,
+    "str": str,
+    "bool": bool,
+    "list[int]": list[int],
+    "list[int] | None": list[int] | None,
+    "int | None": int | None,
+    "float | None": float | None,
+}
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One constructor or function parameter."""
+
+    annotation: str
+    required: bool
+
+    @property
+    def plain(self) -> bool:
+        """Whether YAML can give it as a number, text or list (else it is a component)."""
+        return self.annotation in PLAIN_TYPES or self.annotation.startswith("Literal[")
+
+
+@dataclass(frozen=True)
+class Declared:
+    """A class or a metric file, as its source declares it."""
+
+    name: str
+    path: Path
+    target: str
+    parameters: dict[str, Parameter]
+    literals: dict[str, Any]
+
+    def provides(self) -> tuple[str, ...]:
+        """The literal `provides`."""
+        return tuple(self.literals.get("provides", ()))
+
+
+def _parameters(function: ast.FunctionDef, skip: int = 1) -> dict[str, Parameter]:
+    arguments = function.args.args[skip:]
+    defaults = [None] * (len(arguments) - len(function.args.defaults)) + list(function.args.defaults)
+    found = list(zip(arguments, defaults, strict=True))
+    found += list(zip(function.args.kwonlyargs, function.args.kw_defaults, strict=True))
+    return {
+        a.arg: Parameter(ast.unparse(a.annotation) if a.annotation else "", default is None)
+        for a, default in found
+    }
+
+
+def _literals(body: list[ast.stmt]) -> dict[str, Any]:
+    found = {}
+    for node in body:
+        if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
+            try:
+                found[node.targets[0].id] = ast.literal_eval(node.value)
+            except ValueError:
+                continue
+    return found
+
+
+@cache
+def parse(path: Path) -> ast.Module:
+    """The syntax tree of a file; SuiteError if it is missing or no Python."""
+    try:
+        return ast.parse(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SuiteError(f"{path}: no such file") from None
+    except SyntaxError as error:
+        raise SuiteError(f"{path}:{error.lineno}: not valid Python: {error.msg}") from None
+
+
+def _declared(path: Path, module: str, known: dict[str, Declared]) -> dict[str, Declared]:
+    """The classes of one file; parameters and literals are inherited from `known` ones and from each other."""
+    found: dict[str, Declared] = {}
+    for node in (n for n in parse(path).body if isinstance(n, ast.ClassDef)):
+        init = [n for n in node.body if isinstance(n, ast.FunctionDef) and n.name == "__init__"]
+        every = {**known, **found}
+        parents = [every[b.id] for b in node.bases if isinstance(b, ast.Name) and b.id in every]
+        literals = {k: v for p in parents for k, v in p.literals.items()} | _literals(node.body)
+        parameters = _parameters(init[0]) if init else (parents[0].parameters if parents else {})
+        found[node.name] = Declared(node.name, path, f"{module}:{node.name}", parameters, literals)
+    return found
+
+
+@cache
+def _library() -> dict[str, Declared]:
+    """The classes of methods/, those of method.py first, as the others inherit from them."""
+    found: dict[str, Declared] = {}
+    for path in sorted((ROOT / "methods").glob("*.py"), key=lambda p: (p.name != "method.py", p.name)):
+        found.update(_declared(path, f"methods.{path.stem}", found))
+    return found
+
+
+def component_class(where: str, name: str) -> Declared:
+    """The network or method class called `name`, or `file.py:Class` in a user's own file."""
+    if ":" in name:
+        file, class_name = name.rsplit(":", 1)
+        path = Path(file).resolve()
+        classes = _declared(path, str(path), _library())
+        if class_name not in classes:
+            raise unknown(f"{where}: {file}", "class", class_name, classes)
+        return classes[class_name]
+    if name not in _library():
+        raise unknown(where, "class", name, (n for n, d in _library().items() if not n.startswith("_")))
+    return _library()[name]
+
+
+def methods() -> dict[str, Declared]:
+    """Every trainable method of the suite by name."""
+    return {n: d for n, d in _library().items() if "paper" in d.literals}
+
+
+@cache
+def metrics() -> dict[str, Declared]:
+    """Every metric: a file in benchmarks/metrics with a function `evaluate`."""
+    found = {}
+    for path in sorted((ROOT / "benchmarks" / "metrics").glob("*.py")):
+        functions = {n.name: n for n in parse(path).body if isinstance(n, ast.FunctionDef)}
+        if "evaluate" in functions:
+            literals = {k.lower(): v for k, v in _literals(parse(path).body).items()}
+            target = f"benchmarks.metrics.{path.stem}:evaluate"
+            found[path.stem] = Declared(path.stem, path, target, _parameters(functions["evaluate"]), literals)
+    return found
+
+
+def check_options(where: str, declared: Declared, options: dict[str, Any]) -> None:
+    """SuiteError unless each option is a parameter of the right type and no required one is missing."""
+    plain = {n: p for n, p in declared.parameters.items() if p.plain and n not in FROM_DATA}
+    for name, value in options.items():
+        if name not in plain:
+            raise unknown(where, f"option of {declared.name}", name, plain)
+        annotation = plain[name].annotation
+        if annotation.startswith("Literal["):
+            kind: Any = Literal[tuple(ast.literal_eval(f"({annotation[8:-1]},)"))]  # type: ignore[valid-type]
+        else:
+            kind = PLAIN_TYPES[annotation]
+        try:
+            TypeAdapter(kind).validate_python(value, strict=kind is not float)
+        except ValidationError:
+            raise SuiteError(
+                f"{where}: option {name} of {declared.name} is {value!r}; expected {annotation}"
+            ) from None
+    for name, parameter in plain.items():
+        if parameter.required and name not in options:
+            raise SuiteError(f"{where}: option {name} of {declared.name} is missing; expected {parameter.annotation}")
+
+
+def _imports(path: Path) -> set[Path]:
+    found = set()
+    for node in ast.walk(parse(path)):
+        names = []
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        for name in names:
+            file = ROOT / (name.replace(".", "/") + ".py")
+            if name.split(".")[0] in ("methods", "benchmarks") and file.exists():
+                found.add(file)
+    return found
+
+
+@cache
+def closure(path: Path) -> frozenset[Path]:
+    """The file and every file of this project that it imports, directly or not."""
+    seen: set[Path] = set()
+    waiting = [path]
+    while waiting:
+        current = waiting.pop()
+        if current not in seen:
+            seen.add(current)
+            waiting.extend(_imports(current))
+    return frozenset(seen)
+
+
+@cache
+def _meaning(path: Path) -> str:
+    """The code without comments, layout and docstrings: rewording them must not retrain anything."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+            first = node.body[0] if node.body else None
+            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
+                node.body = node.body[1:] or [ast.Pass()]
+    return ast.dump(tree)
+
+
+def code_hash(paths: frozenset[Path] | set[Path]) -> str:
+    """A short hash of what these files and all that they import do."""
+    digest = hashlib.sha256()
+    for path in sorted(set().union(*(closure(p) for p in paths))):
+        digest.update(path.name.encode() + _meaning(path).encode())
+    return digest.hexdigest()[:16]

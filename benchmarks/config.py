@@ -1,0 +1,200 @@
+"""The YAML files as typed models: runs, networks, datasets, profiles, tables, figures, claims."""
+
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from benchmarks.catalogue import ROOT
+from benchmarks.errors import SuiteError, unknown
+
+FOLDER = ROOT / "benchmarks"
+
+
+class Strict(BaseModel):
+    """Unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class TrainOptions(Strict):
+    """Training settings; see methods.train.Settings for their meaning."""
+
+    steps: int
+    batch_size: int
+    learning_rate: float | dict[str, float]
+    betas: tuple[float, float] = (0.9, 0.999)
+    weight_decay: float = 0.0
+    simultaneous: bool = False
+    precision: Literal["float32", "bfloat16"] = "float32"
+    decay_from: float = 1.0
+    snapshot_every: int = 0
+    validate_every: int = 0
+    patience: int = 0
+
+
+class Budget(Strict):
+    """What a profile may change of a run: size of the networks, length and rates of training, seeds.
+
+    `verdict` says that a reduced budget still suffices to judge the paper's numbers, and `why`.
+    """
+
+    size: str | None = None
+    train: dict[str, Any] = {}
+    seeds: int | None = None
+    why: str = ""
+    verdict: bool = False
+
+
+class Run(Strict):
+    """A method on a dataset with networks and hyperparameters, as in the paper."""
+
+    method: str
+    dataset: str
+    latent_dim: int
+    components: dict[str, str | dict[str, Any]]
+    options: dict[str, Any] = {}
+    train: TrainOptions
+    profiles: dict[str, Budget] = {}
+    note: str = ""
+    deviations: list[str] = []
+
+
+class Dataset(Strict):
+    """A named dataset or a problem without one."""
+
+    kind: Literal["images", "problem"]
+    source: str
+    x_shape: tuple[int, ...] = (0,)
+    binarise: bool = False
+    validation: int = 0
+    title: str = ""
+    latent_dim: int | None = None
+    size: str = ""
+    checksums: dict[str, str] = {}
+
+
+class Profile(Strict):
+    """How much work and on which data."""
+
+    purpose: str
+    size: str = ""
+    seeds: int = 1
+    stand_ins: dict[str, str] = {}
+    metrics: dict[str, dict[str, Any]] = {}
+    like: str | None = None
+    max_steps: int | None = None
+    max_seeds: int | None = None
+    budget_key: str | None = None
+
+
+class Cell(Strict):
+    """Part of a cell's address: a row or a column of a table gives a run, a metric, or both."""
+
+    label: str
+    run: str | None = None
+    metric: str | list[str] | None = None
+    cited: bool = False
+    note: str = ""
+
+
+class Table(Strict):
+    """A table of a paper."""
+
+    paper: str
+    number: str
+    title: str
+    rows: list[Cell]
+    columns: list[Cell]
+    notes: list[str] = []
+
+
+class Figure(Strict):
+    """A figure of a paper: `kind` is a function in benchmarks/report/figures.py."""
+
+    paper: str
+    number: str
+    title: str
+    kind: str
+    runs: dict[str, str] = {}
+    needs: list[str] = []
+    options: dict[str, Any] = {}
+
+
+class Quantity(Strict):
+    """One number of one run: an operand of a claim."""
+
+    run: str
+    metric: str
+    detail: str | None = None
+    statistic: Literal["mean", "sd over seeds"] = "mean"
+
+
+class Claim(Strict):
+    """A sentence of a paper made testable: `greater` > `than` + `by`, or `value` between two bounds."""
+
+    paper: str
+    source: str
+    sentence: str
+    greater: Quantity | None = None
+    than: Quantity | None = None
+    by: float = 0.0
+    value: Quantity | None = None
+    between: tuple[float, float] | None = None
+
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def load_yaml(path: Path) -> dict[str, Any]:
+    """A YAML mapping; SuiteError with file and line."""
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SuiteError(f"{path}: no such file") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark else ""
+        raise SuiteError(f"{path}{line}: not valid YAML: {getattr(error, 'problem', error)}") from None
+    if not isinstance(content, dict):
+        raise SuiteError(f"{path}: expected a mapping of names, found {type(content).__name__}")
+    return content
+
+
+def validated(where: str, model: type[Model], content: Any) -> Model:
+    """`content` as `model`; SuiteError with key, value and nearest accepted key."""
+    if not isinstance(content, dict):
+        raise SuiteError(f"{where}: expected a mapping, found {content!r}")
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(p) for p in first["loc"])
+        if first["type"] == "extra_forbidden":
+            owner: Any = model
+            for part in first["loc"][:-1]:
+                field = owner.model_fields.get(part) if hasattr(owner, "model_fields") else None
+                owner = field.annotation if field else owner
+            raise unknown(where, "key", first["loc"][-1], getattr(owner, "model_fields", {})) from None
+        if first["type"] == "missing":
+            raise SuiteError(f"{where}: key {key} is missing; add it") from None
+        raise SuiteError(f"{where}: {key} is {first['input']!r}: {first['msg']}") from None
+
+
+def load_folder(folder: str, model: type[Model], extra: list[Path] | None = None) -> dict[str, Model]:
+    """All entries of benchmarks/<folder>/*.yml by name; a name may stand only once."""
+    found: dict[str, Model] = {}
+    for path in [*sorted((FOLDER / folder).glob("*.yml")), *(extra or [])]:
+        for name, content in load_yaml(path).items():
+            if name in found:
+                raise SuiteError(f"{path}: {name} is defined twice; rename one")
+            where = path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
+            found[name] = validated(f"{where}: {name}", model, content)
+    return found
+
+
+def load_file(name: str, model: type[Model]) -> dict[str, Model]:
+    """All entries of benchmarks/<name>."""
+    path = FOLDER / name
+    return {key: validated(f"benchmarks/{name}: {key}", model, content) for key, content in load_yaml(path).items()}

@@ -1,0 +1,20 @@
+"""Messages for people: one line that says where, what, what was expected and what to do."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class SuiteError(Exception):
+    """Something in the configuration, the data or the files is not as it must be; the message is one line."""
+
+
+class NotRunError(Exception):
+    """A cell that cannot be computed here and now; the message is the reason, shown as `not run: ...`."""
+
+
+def unknown(where: str, what: str, value: object, accepted: Iterable[str]) -> SuiteError:
+    """The error for a name that is not among the accepted ones, with the nearest match."""
+    names = sorted(accepted)
+    near = get_close_matches(str(value), names, 1, 0.5)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    return SuiteError(f"{where}: unknown {what} {value!r}{hint} accepted: {', '.join(names) or 'none'}")

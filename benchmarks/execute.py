@@ -1,0 +1,225 @@
+"""What the jobs do: train a run, evaluate it, make a reference. Failures become records, not tracebacks."""
+
+import hashlib
+import platform
+import resource
+import subprocess
+import time
+import traceback
+from collections.abc import Callable
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy
+import torch
+
+from benchmarks import datasets
+from benchmarks.config import Dataset, load_file
+from benchmarks.errors import NotRunError, SuiteError
+from benchmarks.problems import problem_named
+from benchmarks.records import RunRecord, canonical, write
+from methods.build import build_method
+from methods.checkpoint import load_weights
+from methods.data import Images
+from methods.method import Method
+from methods.train import NonFiniteLossError, Trainer, settings_from
+
+PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "numpyro", "snakemake")
+
+
+def seed_of(run: str, seed: int, purpose: str) -> int:
+    """One root seed for each (run, seed), split by name: init, data, noise, evaluation."""
+    digest = hashlib.sha256(f"{run}/{seed}/{purpose}".encode()).digest()
+    return int.from_bytes(digest[:6], "big")
+
+
+def choose_device(name: str) -> torch.device:
+    """`auto` is the GPU if there is one; asking for an absent GPU is an error, not a slow surprise."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        raise SuiteError(f"device {name}: this PyTorch ({torch.__version__}) sees no GPU; use auto or cpu")
+    return torch.device(name)
+
+
+def versions() -> dict[str, str]:
+    """Versions of what the numbers depend on."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def commit() -> str:
+    """The repository's commit, with `+` if files differ from it; empty outside git."""
+    try:
+        head = subprocess.run(["git", "describe", "--always", "--dirty=+"], capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    return head.stdout.strip()
+
+
+def hardware(device: torch.device) -> str:
+    """The processor or GPU by name."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def sha256(path: Path) -> str:
+    """Hash of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def open_data(name: str, root: Path, device: torch.device) -> tuple[datasets.Data | None, Any, Images]:
+    """(data, problem, training images): one of the first two is None."""
+    definition = load_file("datasets.yml", Dataset)[name]
+    if definition.kind == "problem":
+        return None, problem_named(name).to(device), Images(torch.zeros(1, 0, dtype=torch.uint8, device=device))
+    data = datasets.load(name, definition, root, device)
+    return data, None, data.train
+
+
+def build(specification: dict[str, Any], images: Images, problem: Any, seed: int) -> Method:
+    """The run's method with its initial weights."""
+    torch.manual_seed(seed_of(specification["run"], seed, "init"))
+    method = build_method(specification, images.x_shape, problem).to(images.pixels.device)
+    return method.to(memory_format=torch.channels_last) if len(images.x_shape) == 3 else method
+
+
+def validation(specification: dict[str, Any], data: datasets.Data | None) -> Callable[[Method], float] | None:
+    """Mean loss of the first player on held-out images, lower is better; None unless the run asks for it."""
+    if not specification["train"]["validate_every"]:
+        return None
+    if data is None or not len(data.validation_x):
+        raise SuiteError(f"run {specification['run']}: validate_every needs a dataset with a validation split")
+    from benchmarks.trained import batch_of
+
+    def score(method: Method) -> float:
+        method.eval()
+        with torch.no_grad():
+            loss = next(iter(method.players().values())).loss
+            found = float(torch.stack([loss(batch_of(x)) for x in data.validation_x.split(1000)]).mean())
+        method.train()
+        return found
+
+    return score
+
+
+def train(
+    specification: dict[str, Any],
+    seed: int,
+    profile: str,
+    folder: Path,
+    *,
+    root: Path,
+    device_name: str = "auto",
+    code: str = "",
+    checkpoint_seconds: float = 60.0,
+) -> RunRecord:
+    """Train one run and seed (or continue); writes weights, history and `run.json`, whatever happens."""
+    record = RunRecord(
+        run=specification["run"],
+        seed=seed,
+        profile=profile,
+        status="failed",
+        reason="unknown",
+        specification=specification,
+        dataset=specification["dataset"],
+        paper_steps=specification["paper_steps"],
+        precision=specification["train"]["precision"],
+        versions=versions(),
+        commit=commit(),
+        threads=torch.get_num_threads(),
+        started=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+    try:
+        device = choose_device(device_name)
+        data, problem, images = open_data(specification["dataset"], root, device)
+        method = build(specification, images, problem, seed)
+        torch.manual_seed(seed_of(record.run, seed, "noise"))
+        trainer = Trainer(
+            method,
+            images,
+            settings_from(specification["train"]),
+            folder,
+            seed_of(record.run, seed, "data"),
+            label=f"{record.run} seed {seed}",
+            checkpoint_seconds=checkpoint_seconds,
+            identity={"specification": canonical(specification), "code": code, "seed": seed},
+            validate=validation(specification, data),
+        )
+        done = trainer.run()
+        weights = trainer.finish({"run": record.run, "specification": canonical(specification)})
+    except NotRunError as reason:
+        record = record.model_copy(update={"status": "not run", "reason": str(reason)})
+    except (SuiteError, NonFiniteLossError, ValueError, RuntimeError) as error:
+        if type(error).__name__ == "Interrupted":
+            raise
+        traceback.print_exc()
+        record = record.model_copy(update={"reason": f"{type(error).__name__}: {str(error).splitlines()[0]}"})
+    else:
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        record = record.model_copy(
+            update={
+                "status": "ok",
+                "reason": "",
+                "device": str(device),
+                "hardware": hardware(device),
+                "steps": int(done["steps"]),
+                "seconds": round(done["seconds"], 2),
+                "images_per_second": round(done["images_per_second"], 1),
+                "peak_memory_mib": round(peak, 1),
+                "parameters": {n: sum(p.numel() for p in pl.parameters()) for n, pl in trainer.players.items()},
+                "weights_sha256": sha256(weights),
+            }
+        )
+    write(folder / "run.json", record)
+    return record
+
+
+def load_trained(record: RunRecord, folder: Path, root: Path, device: torch.device):
+    """(method, data, problem) of a finished run; SuiteError if the weights are not those it wrote."""
+    weights = folder / "weights.safetensors"
+    if not weights.exists() or sha256(weights) != record.weights_sha256:
+        raise SuiteError(f"{weights}: missing or not the file that run.json describes; delete run.json to retrain")
+    data, problem, images = open_data(record.dataset, root, device)
+    method = build(record.specification, images, problem, record.seed)
+    load_weights(weights, method)
+    return method.eval(), data, problem
+
+
+def make_reference(name: str, folder: Path, options: dict[str, Any]) -> dict[str, float]:
+    """Draws of a problem's posterior: exact ones, and for Eight Schools HMC's with diagnostics."""
+    problem = problem_named(name)
+    began = time.monotonic()
+    generator = torch.Generator().manual_seed(seed_of(name, 0, "reference"))
+    draws = options["exact"]
+    exact = problem.exact_draws(draws, generator).numpy()
+    arrays: dict[str, numpy.ndarray] = {"exact": exact}
+    found: dict[str, float] = {"exact draws": float(draws)}
+    if name == "eight-schools":
+        from benchmarks.references import hmc
+
+        each = options["hmc_draws"] // options["chains"]
+        y, sigma = problem.y.numpy(), problem.sigma.numpy()
+        mcmc = hmc.sample(y, sigma, options["chains"], each, options["warmup"], seed=1)
+        found |= hmc.diagnostics(mcmc, exact)
+        found["log evidence"] = problem.log_evidence()
+        arrays["hmc"] = hmc.kept_draws(mcmc, options["thin"], seed=1)
+        found["HMC draws"], found["kept HMC draws"] = float(each * options["chains"]), float(len(arrays["hmc"]))
+    folder.mkdir(parents=True, exist_ok=True)
+    numpy.savez(folder / f"{name}.npz", **arrays)  # type: ignore[arg-type]
+    found["seconds"] = round(time.monotonic() - began, 1)
+    return found
+
+

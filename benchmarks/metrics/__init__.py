@@ -1,0 +1,7 @@
+"""Metrics: one file each, its name is the metric's name.
+
+A file has a function `evaluate(trained, **options) -> Estimate`, whose keyword defaults are the options, and
+the literals NEEDS (questions of methods/method.py that the method must answer), UNIT, KIND and BETTER
+(`higher`, `lower` or `neither`). EVERY_SNAPSHOT makes it run on each snapshot too; ARTEFACT names a file that
+it writes besides.
+"""

@@ -1,0 +1,28 @@
+"""Importance-weighted bound: log of the mean of `samples` weights p(x, z)/q(z|x) (Burda et al. 2016, eq. 8)."""
+
+import torch
+
+from benchmarks.trained import Estimate, Trained, average, batch_of
+from methods.terms import log_mean_exp
+
+NEEDS = ("log_weight", "data")
+UNIT = "nats"
+KIND = "bound"
+BETTER = "higher"
+
+
+def evaluate(trained: Trained, *, n: int = 2048, samples: int = 5000, batch: int = 4096) -> Estimate:
+    """A lower bound on log p(x), at least the ELBO, tight as `samples` grows."""
+    values = []
+    repeats = max(1, min(samples, batch))
+    with torch.no_grad():
+        for x in trained.test_x(n).split(max(1, batch // repeats)):
+            weights = []
+            for start in range(0, samples, repeats):
+                k = min(repeats, samples - start)
+                wide = x.repeat_interleave(k, 0)
+                log_weight = trained.method.log_weight(batch_of(wide))  # type: ignore[operator]
+                weights.append(log_weight.double().reshape(len(x), k))
+            values.append(log_mean_exp(torch.cat(weights, 1), 1))
+    found = torch.cat(values)
+    return average(found, f"n={len(found)}, {samples} importance samples")

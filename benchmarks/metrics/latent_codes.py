@@ -1,0 +1,22 @@
+"""Writes codes z ~ q(z|x) with the number of the image they belong to (AVB figure 6)."""
+
+import numpy
+import torch
+
+from benchmarks.trained import Estimate, Trained
+
+NEEDS = ("encode", "data")
+UNIT = "codes"
+KIND = "exact"
+BETTER = "neither"
+ARTEFACT = "latent_codes.npz"
+
+
+def evaluate(trained: Trained, *, images: int = 4, draws: int = 512) -> Estimate:
+    """`draws` codes for each of the first test images."""
+    x = trained.test_x(images)
+    with torch.no_grad():
+        z = trained.method.encode(x.repeat_interleave(draws, 0)).cpu().numpy()
+    label = numpy.repeat(numpy.arange(len(x)), draws)
+    numpy.savez_compressed(trained.folder / ARTEFACT, z=z, image=label, x=x.cpu().numpy())
+    return Estimate(float(len(z)), None, len(z), f"{len(x)} images, {draws} draws")

@@ -1,0 +1,18 @@
+"""Writes draws of q for the density figures; the value is how many."""
+
+import numpy
+
+from benchmarks.metrics.kl_to_posterior import draws_of
+from benchmarks.trained import Estimate, Trained
+
+NEEDS = ("encode", "problem")
+UNIT = "draws"
+KIND = "exact"
+BETTER = "neither"
+ARTEFACT = "posterior_draws.npz"
+
+
+def evaluate(trained: Trained, *, n: int = 10_240) -> Estimate:
+    """AVB figure 4 used 10,240 draws."""
+    numpy.savez_compressed(trained.folder / ARTEFACT, z=draws_of(trained, n).astype(numpy.float32))
+    return Estimate(float(n), None, n, f"n={n}")

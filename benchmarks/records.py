@@ -1,0 +1,120 @@
+"""The one schema of results, and files that are either whole or absent."""
+
+import json
+import math
+import os
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+
+from benchmarks.errors import SuiteError
+
+Status = Literal["ok", "not run", "failed"]
+Kind = Literal["exact", "bound", "estimate"]
+
+
+class Record(BaseModel):
+    """Base of everything on disk: unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+R = TypeVar("R", bound=Record)
+
+
+class Result(Record):
+    """One metric of one trained run at one round, with its uncertainty."""
+
+    metric: str
+    status: Status
+    reason: str = ""
+    value: float | None = None
+    standard_error: float | None = None
+    n: int | None = None
+    unit: str = ""
+    kind: Kind = "estimate"
+    protocol: str = ""
+    step: int = 0
+    seconds: float = 0.0
+    details: dict[str, float | str] = {}
+
+    @model_validator(mode="after")
+    def _finite(self) -> "Result":
+        numbers = [self.value, self.standard_error, *self.details.values()]
+        if any(isinstance(v, float) and not math.isfinite(v) for v in numbers):
+            raise ValueError(f"{self.metric}: non-finite number; write status failed with a reason instead")
+        if self.status != "ok" and not self.reason:
+            raise ValueError(f"{self.metric}: status {self.status!r} needs a reason")
+        return self
+
+
+class MetricFile(Record):
+    """`<metric>.json`: the results of one metric (several where snapshots were asked for) and their key."""
+
+    key: str
+    results: list[Result]
+
+
+class Evaluation(Record):
+    """`metrics.json`: which metric files belong to this run and seed."""
+
+    run: str
+    seed: int
+    metrics: dict[str, Status]
+
+
+class RunRecord(Record):
+    """`run.json`: how one run and seed was trained."""
+
+    run: str
+    seed: int
+    profile: str
+    status: Status
+    reason: str = ""
+    specification: dict[str, Any]
+    dataset: str
+    steps: int = 0
+    paper_steps: int = 0
+    seconds: float = 0.0
+    images_per_second: float = 0.0
+    peak_memory_mib: float = 0.0
+    device: str = ""
+    hardware: str = ""
+    threads: int = 0
+    precision: str = ""
+    parameters: dict[str, int] = {}
+    versions: dict[str, str] = {}
+    commit: str = ""
+    weights_sha256: str = ""
+    started: str = ""
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write atomically: readers see the old file or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary.write_text(text, encoding="utf-8")
+    os.replace(temporary, path)
+
+
+def write(path: Path, record: Record) -> None:
+    """Write a record as JSON."""
+    write_text(path, record.model_dump_json(indent=1) + "\n")
+
+
+def read(path: Path, kind: type[R]) -> R:
+    """Read a record; SuiteError with the file and what is wrong."""
+    try:
+        return kind.model_validate_json(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SuiteError(f"{path}: missing; run snakemake to make it") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(p) for p in first["loc"]) or "file"
+        raise SuiteError(f"{path}: {place}: {first['msg']}; delete the file and run snakemake again") from None
+
+
+def canonical(value: Any) -> str:
+    """JSON with sorted keys: equal specifications are equal strings."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))

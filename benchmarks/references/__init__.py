@@ -1,0 +1,1 @@
+"""Ground truth: Hamiltonian Monte Carlo (NumPyro) and exact samplers."""

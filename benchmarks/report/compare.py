@@ -1,0 +1,200 @@
+"""Cells against published values: mean, spread, difference, verdict. The rules are printed in the report."""
+
+import math
+from dataclasses import dataclass, field
+
+import pandas
+from scipy import stats
+
+from benchmarks.catalogue import ROOT
+from benchmarks.config import Cell as Address
+from benchmarks.config import Table
+from benchmarks.errors import SuiteError
+from benchmarks.suite import Suite
+
+RULE = (
+    "Margin: twice the published error; where the paper prints none, 2 % of the value (10 % if the paper marks it "
+    "as approximate), at least half a unit of its last digit. Our uncertainty: the 95 % t interval over seeds, or "
+    "1.96 standard errors over test images for a single seed. Reproduced: difference plus uncertainty within the "
+    "margin. Close: difference within the margin plus the uncertainty, or within twice the margin. Otherwise not "
+    "reproduced. No verdict on a stand-in dataset or a reduced budget, unless the run says why it suffices."
+)
+MARKS = {"bound": "≥", "estimate": "≈", "exact": ""}
+
+
+@dataclass(frozen=True)
+class Published:
+    """A number as the paper prints it."""
+
+    value: float
+    error: float | None
+    text: str
+    measured: str
+    note: str
+
+    def margin(self) -> float:
+        """Twice the published or assumed error."""
+        if self.error is not None:
+            return 2 * self.error
+        digits = len(self.text.split(".")[1]) if "." in self.text else 0
+        share = 0.1 if "approximate" in self.note else 0.02
+        return 2 * max(share * abs(self.value), 0.5 * 10**-digits)
+
+
+@dataclass
+class Cell:
+    """What a table shows at one place."""
+
+    run: str = ""
+    metric: str = ""
+    published: Published | None = None
+    mean: float | None = None
+    spread: float | None = None
+    error: float | None = None
+    seeds: int = 0
+    kind: str = ""
+    unit: str = ""
+    protocol: str = ""
+    verdict: str = ""
+    reason: str = ""
+    caveats: list[str] = field(default_factory=list)
+
+    @property
+    def difference(self) -> float | None:
+        """Ours minus the paper's."""
+        if self.mean is None or self.published is None:
+            return None
+        return self.mean - self.published.value
+
+    def uncertainty(self) -> float:
+        """Half-width of our 95 % interval."""
+        if self.seeds > 1 and self.spread is not None:
+            return float(stats.t.ppf(0.975, self.seeds - 1)) * self.spread / math.sqrt(self.seeds)
+        return 1.96 * (self.error or 0.0)
+
+
+def number(value: float | None) -> str:
+    """Four significant digits, at most four decimals."""
+    if value is None:
+        return ""
+    return f"{value:.4f}" if abs(value) < 10 else f"{value:.2f}"
+
+
+def published_values() -> dict[tuple[str, str, str], Published]:
+    """(table, row, column) -> published value, from benchmarks/reference/*.csv."""
+    found = {}
+    for path in sorted((ROOT / "benchmarks" / "reference").glob("*.csv")):
+        for row in pandas.read_csv(path, dtype=str, keep_default_na=False).to_dict("records"):
+            error = float(row["error"]) if row["error"] else None
+            entry = Published(float(row["value"]), error, row["value"], row["measured"], row["note"])
+            found[(row["table"], row["row"], row["column"])] = entry
+    return found
+
+
+def caveats(suite: Suite, run: str) -> list[str]:
+    """How the run in this profile differs from the paper's: stand-in, steps, network size."""
+    name, _ = suite.dataset_of(run)
+    definition, options = suite.run(run), suite.train_options(run)
+    found = []
+    if name != definition.dataset:
+        found.append(f"{name} stands in for {definition.dataset}")
+    share = options["steps"] * options["batch_size"] / (definition.train.steps * definition.train.batch_size)
+    if share < 0.999:
+        found.append(f"{100 * share:.3g} % of the paper's training images")
+    size = suite.budget(run).size or suite.profile.size
+    if size != "paper" and suite.specification(run)["components"] != components_at(suite, run, "paper"):
+        found.append(f"{size} networks")
+    return found
+
+
+def components_at(suite: Suite, run: str, size: str) -> dict:
+    """The run's components at another network size."""
+    parts = suite.run(run).components
+    changed = {}
+    for role, value in parts.items():
+        sizes = suite.networks.get(value) if isinstance(value, str) else value
+        chosen = sizes if sizes and "class" in sizes else (sizes or {}).get(size, (sizes or {}).get("any"))
+        changed[role] = suite.component(run, role, chosen)
+    return changed
+
+
+def judge(suite: Suite, cell: Cell, row: Address) -> str:
+    """The verdict of a cell that has a number."""
+    if cell.published is None:
+        return "no published value"
+    if row.cited:
+        return "cited, other network"
+    name, _ = suite.dataset_of(cell.run)
+    stand_in = name != suite.run(cell.run).dataset
+    if cell.caveats and (stand_in or suite.profile.max_steps or not suite.budget(cell.run).verdict):
+        return "no verdict"
+    difference = abs(cell.difference or 0.0)
+    margin, uncertainty = cell.published.margin(), cell.uncertainty()
+    if difference + uncertainty <= margin:
+        return "reproduced"
+    if difference <= max(margin + uncertainty, 2 * margin):
+        return "close"
+    return "not reproduced"
+
+
+def fill(suite: Suite, frame: pandas.DataFrame, run: str, metric: str, row: Address) -> Cell:
+    """The cell of (run, metric), over seeds."""
+    rows = frame[(frame.run == run) & (frame.metric == metric) & frame.final]
+    good = rows[rows.status == "ok"]
+    cell = Cell(run=run, metric=metric, caveats=caveats(suite, run))
+    if len(good) == 0:
+        worst = rows.iloc[0]
+        cell.verdict, cell.reason = str(worst.status), str(worst.reason)
+        return cell
+    cell.mean, cell.seeds = float(good.value.mean()), len(good)
+    cell.spread = float(good.value.std()) if len(good) > 1 else None
+    errors = good.standard_error.dropna()
+    cell.error = float(errors.mean()) if len(errors) else None
+    first = good.iloc[0]
+    cell.kind, cell.unit, cell.protocol = first.kind, first.unit, first.protocol
+    if len(good) < len(rows):
+        cell.reason = f"{len(rows) - len(good)} of {len(rows)} seeds failed"
+    return cell
+
+
+def table_cells(suite: Suite, frame: pandas.DataFrame, name: str, table: Table) -> list[list[Cell]]:
+    """The table's cells, row by row; SuiteError if a column mixes two protocols of one metric."""
+    values = published_values()
+    chosen = {(r.label, c.label): (run, metric) for r, c, run, metric in suite.cells(table)}
+    grid = []
+    for row in table.rows:
+        line = []
+        for column in table.columns:
+            published = values.get((name, row.label, column.label))
+            if (row.label, column.label) in chosen:
+                cell = fill(suite, frame, *chosen[row.label, column.label], row)
+                cell.published = published
+                if cell.mean is not None:
+                    cell.verdict = judge(suite, cell, row)
+            else:
+                cell = Cell(published=published, verdict="cited" if published else "")
+            line.append(cell)
+        grid.append(line)
+    for cells in (*zip(*grid, strict=True), *grid):
+        refuse_mixture(name, cells)
+    return grid
+
+
+def refuse_mixture(name: str, cells) -> None:
+    """SuiteError if cells of one metric were measured by different protocols."""
+    protocols: dict[str, str] = {}
+    for cell in cells:
+        if cell.mean is not None and protocols.setdefault(cell.metric, cell.protocol) != cell.protocol:
+            raise SuiteError(
+                f"table {name}: {cell.metric} mixes the protocols {protocols[cell.metric]!r} and "
+                f"{cell.protocol!r}; evaluate again with one"
+            )
+
+
+def verdict_counts(grids: dict[str, list[list[Cell]]]) -> dict[str, int]:
+    """How many cells have each verdict."""
+    counts: dict[str, int] = {}
+    for grid in grids.values():
+        for cell in (c for line in grid for c in line if c.verdict):
+            counts[cell.verdict] = counts.get(cell.verdict, 0) + 1
+    return dict(sorted(counts.items(), key=lambda item: -item[1]))

@@ -1,0 +1,168 @@
+"""The papers' figures from records and artefacts: each function is a `kind` in benchmarks/figures/*.yml."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import matplotlib
+import numpy
+import pandas
+
+matplotlib.use("agg")
+
+import matplotlib.pyplot as plt
+from matplotlib.figure import Figure as Drawing
+from scipy.stats import gaussian_kde
+
+from benchmarks.config import Figure
+from benchmarks.errors import NotRunError
+from benchmarks.suite import Suite
+
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+plt.rcParams.update({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "svg.hashsalt": "vgbench"})
+
+
+def artefact(suite: Suite, run: str, name: str, seed: int = 0) -> dict[str, numpy.ndarray]:
+    """Arrays that a metric wrote; NotRunError if they are not there."""
+    path = Path("results") / suite.name / run / f"seed{seed}" / name
+    if not path.exists():
+        raise NotRunError(f"{run} has no {name}")
+    with numpy.load(path) as arrays:
+        return {key: arrays[key] for key in arrays}
+
+
+def reference(suite: Suite, problem: str) -> dict[str, numpy.ndarray]:
+    """Reference draws of a problem."""
+    path = Path("results") / suite.name / "references" / f"{problem}.npz"
+    if not path.exists():
+        raise NotRunError(f"no reference of {problem}")
+    with numpy.load(path) as arrays:
+        return {key: arrays[key] for key in arrays}
+
+
+def density(axis, x: numpy.ndarray, y: numpy.ndarray, box: tuple[float, float, float, float]) -> None:
+    """Filled contours of a Gaussian kernel density estimate (Scott's bandwidth) on a 100x100 grid."""
+    gx, gy = numpy.meshgrid(numpy.linspace(box[0], box[1], 100), numpy.linspace(box[2], box[3], 100))
+    kde = gaussian_kde(numpy.vstack([x, y])[:, :4000])
+    axis.contourf(gx, gy, kde(numpy.vstack([gx.ravel(), gy.ravel()])).reshape(gx.shape), levels=12, cmap="viridis")
+
+
+def plane_densities(suite: Suite, figure: Figure, frame: pandas.DataFrame) -> Drawing:
+    """Figure 1: target (left) and samples of the trained network (right)."""
+    drawing, axes = plt.subplots(len(figure.runs), 2, figsize=(6, 3 * len(figure.runs)), squeeze=False)
+    for line, (label, run) in zip(axes, figure.runs.items(), strict=True):
+        exact = reference(suite, suite.dataset_of(run)[0])["exact"]
+        z = artefact(suite, run, "posterior_draws.npz")["z"]
+        low, high = exact.min(0) - 0.2, exact.max(0) + 0.2
+        box = (low[0], high[0], low[1], high[1])
+        for axis, draws, title in zip(line, (exact, z), ("target", "AVB + AC"), strict=True):
+            axis.hist2d(draws[:, 0], draws[:, 1], bins=80, range=[box[:2], box[2:]], cmap="viridis")
+            axis.set_title(f"{label}: {title}")
+    return drawing
+
+
+def kl_curves(suite: Suite, figure: Figure, frame: pandas.DataFrame) -> Drawing:
+    """Figure 3: both directions of the k-NN KL against iterations, mean and range over seeds."""
+    drawing, axes = plt.subplots(1, 2, figsize=(9, 3.6))
+    directions = {"kl_to_posterior": "KL(q || HMC), nats", "kl_from_posterior": "KL(HMC || q), nats"}
+    for axis, (metric, title) in zip(axes, directions.items(), strict=True):
+        for colour, (label, run) in zip(COLOURS, figure.runs.items(), strict=False):
+            rows = frame[(frame.run == run) & (frame.metric == metric) & (frame.status == "ok") & (frame.step > 0)]
+            grouped = rows.groupby("step").value
+            axis.plot(grouped.mean(), color=colour, label=f"{label}, {rows.seed.nunique()} seeds")
+            axis.fill_between(grouped.min().index, grouped.min(), grouped.max(), color=colour, alpha=0.2, lw=0)
+        axis.set_xlabel("iteration")
+        axis.set_title(title)
+        axis.set_yscale("log")
+    axes[0].axhline(numpy.log(2), color="grey", lw=0.8, ls=":")
+    axes[0].annotate("log 2: one perfect mode", (0, numpy.log(2) * 1.05), fontsize=7, color="grey")
+    axes[1].legend(frameon=False, fontsize=7)
+    return drawing
+
+
+def posterior_marginals(suite: Suite, figure: Figure, frame: pandas.DataFrame) -> Drawing:
+    """Figure 4: densities of (mu, tau) and (tau, eta_1); the last row is HMC."""
+    hmc = reference(suite, "eight-schools")["hmc"]
+    rows = [(label, artefact(suite, run, "posterior_draws.npz")["z"]) for label, run in figure.runs.items()]
+    rows.append(("HMC", hmc))
+    centre, reach = hmc.mean(0), 4 * hmc.std(0)
+    drawing, axes = plt.subplots(len(rows), 2, figsize=(6, 2.4 * len(rows)))
+    names = ("mu", "tau", "eta_1")
+    for line, (label, z) in zip(axes, rows, strict=True):
+        for axis, (i, j) in zip(line, ((0, 1), (1, 2)), strict=True):
+            box = (centre[i] - reach[i], centre[i] + reach[i], centre[j] - reach[j], centre[j] + reach[j])
+            density(axis, z[:, i], z[:, j], box)
+            axis.set_xlabel(names[i])
+            axis.set_ylabel(names[j])
+            axis.set_title(label)
+    return drawing
+
+
+def training_images(suite: Suite, figure: Figure, frame: pandas.DataFrame) -> Drawing:
+    """Figure 5: the training images."""
+    run = next(iter(figure.runs.values()))
+    x = artefact(suite, run, "latent_codes.npz")["x"]
+    drawing, axes = plt.subplots(1, len(x), figsize=(1.4 * len(x), 1.5))
+    for axis, image in zip(axes, x, strict=True):
+        axis.imshow(image[0], cmap="gray_r", vmin=0, vmax=1)
+        axis.set(xticks=[], yticks=[])
+        for spine in axis.spines.values():
+            spine.set_visible(True)
+    return drawing
+
+
+def latent_scatter(suite: Suite, figure: Figure, frame: pandas.DataFrame) -> Drawing:
+    """Figure 6: codes, one colour for each image."""
+    drawing, axes = plt.subplots(1, len(figure.runs), figsize=(3.6 * len(figure.runs), 3.6), squeeze=False)
+    for axis, (label, run) in zip(axes[0], figure.runs.items(), strict=True):
+        codes = artefact(suite, run, "latent_codes.npz")
+        for image in numpy.unique(codes["image"]):
+            z = codes["z"][codes["image"] == image]
+            axis.scatter(z[:, 0], z[:, 1], s=3, lw=0, color=COLOURS[image], label=f"x{image + 1}")
+        axis.set(xlim=(-3.2, 3.2), ylim=(-3.5, 3.5), title=label, xlabel="z1", ylabel="z2", aspect="equal")
+    axes[0, -1].legend(frameon=False, markerscale=3, fontsize=7)
+    return drawing
+
+
+def tile(images: numpy.ndarray, columns: int = 8) -> numpy.ndarray:
+    """Images [n, 1, h, w] as one picture with one-pixel gaps."""
+    n, _, h, w = images.shape
+    rows = -(-n // columns)
+    picture = numpy.full((rows * (h + 1) - 1, columns * (w + 1) - 1), 0.5)
+    for k, image in enumerate(images):
+        r, c = divmod(k, columns)
+        picture[r * (h + 1) : r * (h + 1) + h, c * (w + 1) : c * (w + 1) + w] = image[0]
+    return picture
+
+
+def sample_grids(suite: Suite, figure: Figure, frame: pandas.DataFrame) -> Drawing:
+    """Figure 7: 8x8 grids of training data and of decoder means at z ~ p(z)."""
+    loaded = {label: artefact(suite, run, "sample_grid.npz") for label, run in figure.runs.items()}
+    panels = [("training data", next(iter(loaded.values()))["data"])]
+    panels += [(label, arrays["samples"]) for label, arrays in loaded.items()]
+    drawing, axes = plt.subplots(1, len(panels), figsize=(3 * len(panels), 3.2))
+    for axis, (label, images) in zip(axes, panels, strict=True):
+        axis.imshow(tile(images[:64]), cmap="gray", vmin=0, vmax=1)
+        axis.set_title(label)
+        axis.axis("off")
+    return drawing
+
+
+KINDS: dict[str, Callable[[Suite, Figure, pandas.DataFrame], Drawing]] = {
+    f.__name__: f
+    for f in (
+        plane_densities, kl_curves, posterior_marginals, training_images, latent_scatter, sample_grids,
+    )
+}  # fmt: skip
+
+
+def draw(suite: Suite, name: str, figure: Figure, frame: pandas.DataFrame, folder: Path) -> str:
+    """Write `name`.png and .svg; returns why not, or an empty string."""
+    try:
+        drawing = KINDS[figure.kind](suite, figure, frame)
+    except NotRunError as reason:
+        return str(reason)
+    drawing.tight_layout()
+    for suffix in ("png", "svg"):
+        drawing.savefig(folder / f"{name}.{suffix}", dpi=140, metadata={"Date": None} if suffix == "svg" else None)
+    plt.close(drawing)
+    return ""

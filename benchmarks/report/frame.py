@@ -1,0 +1,70 @@
+"""The one long table of results: a row for each (run, seed, metric, round)."""
+
+import json
+from pathlib import Path
+
+import pandas
+
+from benchmarks.records import MetricFile, RunRecord, read
+from benchmarks.suite import Suite
+
+RUN_COLUMNS = (
+    "run", "seed", "profile", "dataset", "steps", "paper_steps", "seconds", "images_per_second",
+    "peak_memory_mib", "device", "hardware", "threads", "precision", "commit", "started",
+)  # fmt: skip
+
+
+def folder_of(suite: Suite) -> Path:
+    """results/<profile>."""
+    return Path("results") / suite.name
+
+
+def collect(suite: Suite) -> pandas.DataFrame:
+    """Read every record of the profile's jobs; writes results.parquet and results.csv."""
+    rows = []
+    for key, job in suite.jobs.items():
+        folder = folder_of(suite) / key
+        record = read(folder / "run.json", RunRecord)
+        common = {name: getattr(record, name) for name in RUN_COLUMNS}
+        common |= {
+            "method": job.specification["method"].rsplit(":", 1)[1],
+            "paper_dataset": suite.run(job.run).dataset,
+            "train_status": record.status,
+            "train_reason": record.reason,
+            "parameters": json.dumps(record.parameters),
+            "versions": json.dumps(record.versions),
+        }
+        for metric in job.metrics:
+            results = read(folder / f"{metric}.json", MetricFile).results
+            for result in results:
+                values = result.model_dump()
+                values["details"] = json.dumps(values["details"])
+                values["evaluation_seconds"] = values.pop("seconds")
+                rows.append({**common, **values, "final": result is results[-1]})
+    frame = pandas.DataFrame(rows)
+    frame.to_parquet(folder_of(suite) / "results.parquet", index=False)
+    frame.to_csv(folder_of(suite) / "results.csv", index=False)
+    return frame
+
+
+def load(suite: Suite) -> pandas.DataFrame:
+    """The collected table."""
+    return pandas.read_parquet(folder_of(suite) / "results.parquet")
+
+
+def set_failures_aside(suite: Suite) -> list[str]:
+    """Lines for the failed cells; their records are renamed, so that the next call tries them again."""
+    lines = []
+    for key, job in suite.jobs.items():
+        folder = folder_of(suite) / key
+        record = read(folder / "run.json", RunRecord)
+        failed = [m for m in job.metrics if read(folder / f"{m}.json", MetricFile).results[-1].status == "failed"]
+        if record.status == "failed":
+            lines.append(f"{key}: training: {record.reason}")
+            (folder / "run.json").replace(folder / "run.failed.json")
+        else:
+            reasons = {m: read(folder / f"{m}.json", MetricFile).results[-1].reason for m in failed}
+            lines += [f"{key}: {metric}: {reason}" for metric, reason in reasons.items()]
+        if failed:
+            (folder / "metrics.json").replace(folder / "metrics.failed.json")
+    return lines

@@ -1,0 +1,78 @@
+"""What a metric is given: a trained method with its data, and what it gives back."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy
+import torch
+from torch import Tensor
+
+from benchmarks.datasets import Data
+from benchmarks.errors import NotRunError
+from methods.game import Batch
+from methods.method import Method
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number with its standard error over `n` things; `protocol` says what a column may not mix."""
+
+    value: float
+    standard_error: float | None = None
+    n: int | None = None
+    protocol: str = ""
+    details: dict[str, float | str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained method in evaluation mode, its data or its problem, and where to write artefacts."""
+
+    method: Method
+    latent_dim: int
+    dataset: str
+    data: Data | None
+    problem: Any
+    folder: Path
+    references: Path
+    device: torch.device
+    final: bool = True
+
+    def test_x(self, n: int) -> Tensor:
+        """The first n test images [n, *x_shape] (all of them if there are fewer)."""
+        if self.data is None:
+            raise NotRunError("a problem has no test images")
+        return self.data.test_x[:n]
+
+    def posterior_draws(self, n: int) -> Tensor:
+        """n draws [n, latent] of q(z) where there is no data."""
+        return self.method.encode(torch.zeros(n, 0, device=self.device))
+
+    def reference_draws(self, n: int, kind: str) -> numpy.ndarray:
+        """n draws [n, latent] of the problem's posterior: `exact`, or `hmc` from the reference job."""
+        path = self.references / f"{self.dataset}.npz"
+        with numpy.load(path) as stored:
+            if kind not in stored:
+                raise NotRunError(f"{self.dataset} has no {kind!r} reference; it has {', '.join(stored)}")
+            draws = stored[kind]
+        if len(draws) < n:
+            raise NotRunError(f"{path.name} holds {len(draws)} {kind} draws, {n} are wanted; lower n")
+        return draws[:n]
+
+
+def chunks(x: Tensor, size: int):
+    """Pieces of at most `size` rows."""
+    return x.split(size)
+
+
+def average(per_example: Tensor, protocol: str = "", **details: float | str) -> Estimate:
+    """Mean over examples [n] with its standard error."""
+    values = per_example.double()
+    error = float(values.std() / len(values) ** 0.5) if len(values) > 1 else None
+    return Estimate(float(values.mean()), error, len(values), protocol, details)
+
+
+def batch_of(x: Tensor) -> Batch:
+    """A batch for evaluation: annealing is over."""
+    return Batch(x, None, 2**31)

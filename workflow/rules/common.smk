@@ -1,0 +1,41 @@
+# What every rule shares: the checked suite, paths, and the options that a command line repeats.
+import sys
+
+from benchmarks.errors import SuiteError
+from benchmarks.suite import Suite
+
+PROFILE = config.get("profile", "quick")
+RUNS = config.get("runs", "")
+ONLY = str(config.get("only", "")).replace(",", " ").split()
+DATA_ROOT = config.get("data_root", "")
+
+try:
+    for key in config:
+        if key not in ("profile", "runs", "only", "data_root"):
+            from benchmarks.errors import unknown
+
+            raise unknown("--config", "key", key, ("profile", "runs", "only", "data_root"))
+    SUITE = Suite(PROFILE, Path(RUNS) if RUNS else None, ONLY)
+    JOBS = SUITE.jobs
+except SuiteError as error:
+    sys.exit(f"error: {error}")
+
+FOLDER = f"results/{PROFILE}"
+OPTIONS = (
+    f"--profile {PROFILE}"
+    + (f" --runs {RUNS}" if RUNS else "")
+    + (f" --only {' '.join(ONLY)}" if ONLY else "")
+)
+DATA = f"--data-root {DATA_ROOT}" if DATA_ROOT else ""
+TRAINED = [f"{FOLDER}/{folder}/run.json" for folder in JOBS]
+EVALUATED = [f"{FOLDER}/{folder}/metrics.json" for folder in JOBS]
+REFERENCES = [f"{FOLDER}/references/{name}.json" for name in SUITE.problems]
+
+
+wildcard_constraints:
+    run="[^/]+",
+    seed=r"\d+",
+
+
+def job_of(wildcards):
+    return f"{wildcards.run}/seed{wildcards.seed}"

@@ -1,0 +1,20 @@
+# Training. The outputs of a failed job are deleted by Snakemake, so a failure is a record, and checkpoints
+# lie beside the declared output. Device and threads are no params: changing them must not retrain.
+rule train:
+    output:
+        FOLDER + "/{run}/seed{seed}/run.json",
+    log:
+        FOLDER + "/{run}/seed{seed}/logs/train.log",
+    params:
+        specification=lambda wildcards: SUITE.specification_json(job_of(wildcards)),
+        code=lambda wildcards: SUITE.code(wildcards.run),
+        data=lambda wildcards: SUITE.data_state(wildcards.run, DATA_ROOT),
+    threads: 1
+    resources:
+        gpu=1,
+        mem_mb=2000,
+    conda:
+        "../../environment.yml"
+    shell:
+        "python -m benchmarks train {wildcards.run} --seed {wildcards.seed} {OPTIONS} {DATA}"
+        " --threads {threads} 2> {log}"
