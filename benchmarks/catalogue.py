@@ -62,8 +62,7 @@ def _parameters(function: ast.FunctionDef, skip: int = 1) -> dict[str, Parameter
     found = list(zip(arguments, defaults, strict=True))
     found += list(zip(function.args.kwonlyargs, function.args.kw_defaults, strict=True))
     return {
-        a.arg: Parameter(ast.unparse(a.annotation) if a.annotation else "", default is None)
-        for a, default in found
+        a.arg: Parameter(ast.unparse(a.annotation) if a.annotation else "", default is None) for a, default in found
     }
 
 
@@ -157,9 +156,7 @@ def check_options(where: str, declared: Declared, options: dict[str, Any]) -> No
         try:
             TypeAdapter(kind).validate_python(value, strict=kind is not float)
         except ValidationError:
-            raise SuiteError(
-                f"{where}: option {name} of {declared.name} is {value!r}; expected {annotation}"
-            ) from None
+            raise SuiteError(f"{where}: option {name} of {declared.name} is {value!r}; expected {annotation}") from None
     for name, parameter in plain.items():
         if parameter.required and name not in options:
             raise SuiteError(f"{where}: option {name} of {declared.name} is missing; expected {parameter.annotation}")

@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy
 import torch
@@ -46,7 +47,7 @@ def digits(root: Path) -> Arrays:
     """scikit-learn's 1,797 digits, 8x8 grey: 1,437 to train on, 360 to test on, by a fixed permutation."""
     from sklearn.datasets import load_digits
 
-    bunch = load_digits()
+    bunch: Any = load_digits()
     x = numpy.round(bunch.images / 16 * 255).astype(numpy.uint8)[:, None]
     order = numpy.random.default_rng(0).permutation(len(x))
     train, test = order[:1437], order[1437:]

@@ -40,14 +40,14 @@ def run_metric(declared: Declared, trained: Trained, options: dict[str, Any], st
     }
     try:
         found: Estimate = getattr(importlib.import_module(module_name), function)(trained, **options)
-        pixels = trained.data.pixels if trained.data else "posterior"
+        pixels = f"{trained.data.pixels}, test split" if trained.data else "posterior"
         return Result(
             **common,
             status="ok",
             value=found.value,
             standard_error=found.standard_error,
             n=found.n,
-            protocol=f"{trained.dataset}, {pixels}, test split, {found.protocol}".replace(", posterior, test split", ""),
+            protocol=f"{trained.dataset}, {pixels}, {found.protocol}",
             details=found.details,
             seconds=round(time.monotonic() - began, 2),
         )
@@ -70,9 +70,7 @@ def key_of(record: RunRecord, declared: Declared, entry: dict[str, Any], referen
     return hashlib.sha256("/".join(parts).encode()).hexdigest()[:16]
 
 
-def evaluate_metric(
-    name: str, entry: dict[str, Any], record: RunRecord, folder: Path, trained: Trained
-) -> MetricFile:
+def evaluate_metric(name: str, entry: dict[str, Any], record: RunRecord, folder: Path, trained: Trained) -> MetricFile:
     """Results of one metric at the last round, and at each snapshot for metrics that make a curve."""
     declared = catalogue.metrics()[name]
     seed = seed_of(record.run, record.seed, f"evaluation/{name}")
@@ -145,9 +143,7 @@ def provided(record: RunRecord) -> set[str]:
     return provides(declared, dataset, record.specification["latent_dim"])
 
 
-def open_trained(
-    record: RunRecord, folder: Path, root: Path, references: Path, device: torch.device
-) -> Trained:
+def open_trained(record: RunRecord, folder: Path, root: Path, references: Path, device: torch.device) -> Trained:
     """The trained method with its data, ready for metrics."""
     method, data, problem = load_trained(record, folder, root, device)
     latent_dim = record.specification["latent_dim"]

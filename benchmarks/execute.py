@@ -93,7 +93,11 @@ def build(specification: dict[str, Any], images: Images, problem: Any, seed: int
     """The run's method with its initial weights."""
     torch.manual_seed(seed_of(specification["run"], seed, "init"))
     method = build_method(specification, images.x_shape, problem).to(images.pixels.device)
-    return method.to(memory_format=torch.channels_last) if len(images.x_shape) == 3 else method
+    if len(images.x_shape) == 3:
+        for module in method.modules():
+            if isinstance(module, torch.nn.Conv2d | torch.nn.ConvTranspose2d):
+                module.weight.data = module.weight.data.contiguous(memory_format=torch.channels_last)
+    return method
 
 
 def validation(specification: dict[str, Any], data: datasets.Data | None) -> Callable[[Method], float] | None:
@@ -221,5 +225,3 @@ def make_reference(name: str, folder: Path, options: dict[str, Any]) -> dict[str
     numpy.savez(folder / f"{name}.npz", **arrays)  # type: ignore[arg-type]
     found["seconds"] = round(time.monotonic() - began, 1)
     return found
-
-

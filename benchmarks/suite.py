@@ -13,7 +13,7 @@ from typing import Any
 
 from benchmarks import catalogue, config
 from benchmarks.catalogue import ROOT, Declared
-from benchmarks.config import Budget, Claim, Dataset, Figure, Profile, Run, Table
+from benchmarks.config import Budget, Cell, Claim, Dataset, Figure, Profile, Run, Table
 from benchmarks.errors import SuiteError, unknown
 from benchmarks.records import canonical
 
@@ -72,6 +72,8 @@ class Suite:
             self.figures = {k: v for k, v in self.figures.items() if k in only}
             self.claims = {k: v for k, v in self.claims.items() if k in only}
             self.own |= set(only) & set(self.runs)
+        if self.own:
+            self.tables["own-runs"] = self.own_table(alone=bool(only))
         self.check()
 
     def _inherit(self, name: str) -> Profile:
@@ -98,6 +100,20 @@ class Suite:
                 if metric not in catalogue.metrics():
                     raise unknown(f"run {run}", "metric", metric, catalogue.metrics())
             self.specification(run)
+
+    def own_table(self, alone: bool) -> Table:
+        """A user's runs by every metric that applies, above all other wanted runs on the same datasets."""
+        used = {self.dataset_of(run)[0] for run in self.own}
+        others = [] if alone else sorted(r for r in self.wanted if r not in self.own and self.dataset_of(r)[0] in used)
+        labels = sorted(set().union(*(self.wanted[run] for run in self.own)))
+        self.__dict__.pop("wanted")  # the table widens it
+        return Table(
+            paper="Your own",
+            number="runs",
+            title="by every metric that applies, beside the suite's on the same data",
+            rows=[Cell(label=run, run=run) for run in [*sorted(self.own), *others]],
+            columns=[Cell(label=metric, metric=metric) for metric in labels],
+        )
 
     def run(self, name: str) -> Run:
         """The run called `name`."""

@@ -1,5 +1,6 @@
 """What a metric is given: a trained method with its data, and what it gives back."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from benchmarks.datasets import Data
 from benchmarks.errors import NotRunError
 from methods.game import Batch
 from methods.method import Method
+
+FEWEST = 30  # fewer examples are the whole population (the 4-point data), not a sample of one
 
 
 @dataclass(frozen=True)
@@ -61,16 +64,18 @@ class Trained:
         return draws[:n]
 
 
-def chunks(x: Tensor, size: int):
-    """Pieces of at most `size` rows."""
-    return x.split(size)
-
-
 def average(per_example: Tensor, protocol: str = "", **details: float | str) -> Estimate:
     """Mean over examples [n] with its standard error."""
     values = per_example.double()
-    error = float(values.std() / len(values) ** 0.5) if len(values) > 1 else None
+    error = float(values.std() / len(values) ** 0.5) if len(values) >= FEWEST else None
     return Estimate(float(values.mean()), error, len(values), protocol, details)
+
+
+def mean_over_draws(score: Callable[[Tensor], Tensor], x: Tensor, draws: int, batch: int, least: int = 4096) -> Tensor:
+    """Mean [n] of `draws` calls of a random `score` ([b, ...] -> [b]); more calls where there are few images."""
+    draws = max(draws, -(-least // len(x)))
+    with torch.no_grad():
+        return torch.cat([torch.stack([score(piece) for _ in range(draws)]).mean(0) for piece in x.split(batch)])
 
 
 def batch_of(x: Tensor) -> Batch:

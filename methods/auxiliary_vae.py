@@ -3,9 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from methods.game import Batch
 from methods.method import LikelihoodMethod
-from methods.networks import linear, stack
+from methods.networks import Body, linear, stack
 from methods.terms import diagonal_gaussian
 
 
@@ -14,9 +13,9 @@ class AuxiliaryPosterior(nn.Module):
 
     provides = ("auxiliary",)
 
-    def __init__(self, latent_dim: int, body: nn.Module, auxiliary_dim: int = 100, hidden: int = 300):
+    def __init__(self, latent_dim: int, body: Body, auxiliary_dim: int = 100, hidden: int = 300):
         super().__init__()
-        n: int = body.out_features  # type: ignore[assignment]
+        n = body.out_features
         self.body = body
         self.a = linear(n, 2 * auxiliary_dim)
         self.z = nn.Sequential(stack(n + auxiliary_dim, [hidden], "softplus"), linear(hidden, 2 * latent_dim))
@@ -61,4 +60,3 @@ class AuxiliaryVAE(LikelihoodMethod):
     def moments(self, x: Tensor) -> None:
         """None: its density is that of (z, a), so AIS starts at the prior."""
         return None
-

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from methods.game import Batch, Player
 from methods.method import Method
-from methods.terms import annealed, log_normal, log_standard_normal, says_one, says_zero
+from methods.terms import annealed, log_normal, says_one, says_zero
 
 
 @dataclass(frozen=True)

@@ -6,18 +6,18 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Bernoulli, Independent
 
-from methods.networks import linear
+from methods.networks import Body, linear
 from methods.terms import log_standard_normal
 
 
 class BernoulliDecoder(nn.Module):
     """Independent Bernoulli pixels given z ~ N(0, I_latent)."""
 
-    def __init__(self, x_shape: tuple, latent_dim: int, body: nn.Module):
+    def __init__(self, x_shape: tuple, latent_dim: int, body: Body):
         super().__init__()
         self.x_shape, self.latent_dim, self.body = tuple(x_shape), latent_dim, body
-        direct = getattr(body, "emits_x", False)
-        self.head = nn.Identity() if direct else linear(body.out_features, prod(x_shape))  # type: ignore[arg-type]
+        direct = body.emits_x
+        self.head = nn.Identity() if direct else linear(body.out_features, prod(x_shape))
 
     def logits(self, z: Tensor) -> Tensor:
         """Flat logits [batch, prod(x_shape)]."""

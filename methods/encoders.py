@@ -6,13 +6,14 @@ An encoder with a density returns a `torch.distributions.Distribution`; an impli
 """
 
 from collections.abc import Callable
+from itertools import pairwise
 from math import prod
 
 import torch
 from torch import Tensor, nn
 from torch.distributions import MultivariateNormal
 
-from methods.networks import activation_named, linear, stack
+from methods.networks import Body, activation_named, linear, stack
 from methods.terms import diagonal_gaussian
 
 
@@ -56,11 +57,11 @@ class GaussianEncoder(nn.Module):
 
     provides = ("log_prob", "closed_kl")
 
-    def __init__(self, latent_dim: int, body: nn.Module):
+    def __init__(self, latent_dim: int, body: Body):
         super().__init__()
         self.body = body
-        self.mean = linear(body.out_features, latent_dim)  # type: ignore[arg-type]
-        self.log_sd = linear(body.out_features, latent_dim)  # type: ignore[arg-type]
+        self.mean = linear(body.out_features, latent_dim)
+        self.log_sd = linear(body.out_features, latent_dim)
 
     def forward(self, x: Tensor):
         h = self.body(x)
@@ -132,9 +133,7 @@ class NoiseMLP(nn.Module):
 class NoiseSampler(nn.Module):
     """z = f(eps), the same q(z) for every x: AVB for one posterior, whose moments come from `pool` draws."""
 
-    def __init__(
-        self, latent_dim: int, hidden: list[int], noise_dim: int, activation: str = "elu", pool: int = 512
-    ):
+    def __init__(self, latent_dim: int, hidden: list[int], noise_dim: int, activation: str = "elu", pool: int = 512):
         super().__init__()
         self.noise_dim, self.pool = noise_dim, pool
         self.layers = nn.Sequential(stack(noise_dim, hidden, activation), linear(hidden[-1], latent_dim))
@@ -195,7 +194,7 @@ class BasisNoiseEncoder(nn.Module):
     def __init__(
         self,
         latent_dim: int,
-        body: nn.Module,
+        body: Body,
         noise_dim: int,
         basis: int,
         hidden: list[int],
@@ -204,11 +203,11 @@ class BasisNoiseEncoder(nn.Module):
         super().__init__()
         self.body, self.noise_dim, self.basis, self.pool = body, noise_dim, basis, pool
         n = body.out_features
-        self.centre = linear(n, latent_dim, 1e-5)  # type: ignore[arg-type]
-        self.coefficients = linear(n, basis * latent_dim)  # type: ignore[arg-type]
+        self.centre = linear(n, latent_dim, 1e-5)
+        self.coefficients = linear(n, basis * latent_dim)
         widths = [noise_dim, *hidden, latent_dim]
         # all basis nets at once: one batched matrix product per layer
-        self.weights = nn.ParameterList(torch.empty(basis, a, b) for a, b in zip(widths, widths[1:], strict=False))
+        self.weights = nn.ParameterList(torch.empty(basis, a, b) for a, b in pairwise(widths))
         self.biases = nn.ParameterList(torch.zeros(basis, 1, b) for b in widths[1:])
         for weight in self.weights:
             for net in weight:

@@ -5,7 +5,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import elu, softplus
 
-from methods.networks import linear
+from methods.networks import Body, linear
 from methods.terms import diagonal_gaussian, log_standard_normal
 
 
@@ -43,10 +43,10 @@ class PlanarFlowEncoder(nn.Module):
 
     provides = ("log_prob",)
 
-    def __init__(self, latent_dim: int, body: nn.Module, length: int):
+    def __init__(self, latent_dim: int, body: Body, length: int):
         super().__init__()
         self.body, self.latent_dim, self.length = body, latent_dim, length
-        n: int = body.out_features  # type: ignore[assignment]
+        n = body.out_features
         self.mean, self.log_sd = linear(n, latent_dim), linear(n, latent_dim)
         self.w, self.b = linear(n, length * latent_dim), linear(n, length)
         self.u = linear(n, length * latent_dim, 0.01)  # long flows must start near the identity
@@ -70,6 +70,10 @@ class PlanarFlowEncoder(nn.Module):
 
 class MaskedNet(nn.Module):
     """One-hidden-layer MADE with context: two outputs, each of whose i-th entry depends on z_{<i} only."""
+
+    mask_in: Tensor
+    mask_out: Tensor
+    mask_direct: Tensor
 
     def __init__(self, latent_dim: int, hidden: int, context: int):
         super().__init__()
@@ -95,12 +99,10 @@ class IAFEncoder(nn.Module):
 
     provides = ("log_prob",)
 
-    def __init__(
-        self, latent_dim: int, body: nn.Module, layers: int = 8, hidden: int = 128, context: int = 32
-    ):
+    def __init__(self, latent_dim: int, body: Body, layers: int = 8, hidden: int = 128, context: int = 32):
         super().__init__()
         self.body = body
-        n: int = body.out_features  # type: ignore[assignment]
+        n = body.out_features
         self.mean, self.log_sd = linear(n, latent_dim), linear(n, latent_dim)
         self.context = linear(n, context)
         self.steps = nn.ModuleList(MaskedNet(latent_dim, hidden, context) for _ in range(layers))

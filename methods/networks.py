@@ -6,6 +6,7 @@ Bodies map a flat or image-shaped input to features [batch, out_features]. `in_s
 
 from collections.abc import Callable, Sequence
 from math import prod
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -26,17 +27,27 @@ def activation_named(name: str) -> nn.Module:
     return ACTIVATIONS[name]()
 
 
-def xavier(layer: nn.Module, scale: float = 1.0) -> nn.Module:
+Layer = TypeVar("Layer", nn.Linear, nn.Conv2d, nn.ConvTranspose2d)
+
+
+class Body(nn.Module):
+    """A network whose output [batch, out_features] an encoder or a decoder builds on."""
+
+    out_features: int
+    emits_x = False  # whether the features are already one value per sub-pixel
+
+
+def xavier(layer: Layer, scale: float = 1.0) -> Layer:
     """Xavier-uniform weights times `scale` (0 for a layer that starts as the zero function), zero bias."""
-    nn.init.xavier_uniform_(layer.weight)  # type: ignore[arg-type]
+    nn.init.xavier_uniform_(layer.weight)
     with torch.no_grad():
-        layer.weight.mul_(scale)  # type: ignore[operator]
+        layer.weight.mul_(scale)
     if layer.bias is not None:
-        nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+        nn.init.zeros_(layer.bias)
     return layer
 
 
-def linear(n_in: int, n_out: int, scale: float = 1.0) -> nn.Module:
+def linear(n_in: int, n_out: int, scale: float = 1.0) -> nn.Linear:
     """A fully connected layer, Xavier-initialised."""
     return xavier(nn.Linear(n_in, n_out), scale)
 
@@ -50,12 +61,10 @@ def stack(n_in: int, hidden: Sequence[int], activation: str) -> nn.Sequential:
     return nn.Sequential(*layers)
 
 
-class MLP(nn.Module):
+class MLP(Body):
     """Fully connected body: [batch, *in_shape] -> [batch, hidden[-1]]; `centre` maps pixels to 2x - 1."""
 
-    def __init__(
-        self, in_shape: tuple, hidden: list[int], activation: str = "elu", centre: bool = False
-    ):
+    def __init__(self, in_shape: tuple, hidden: list[int], activation: str = "elu", centre: bool = False):
         super().__init__()
         self.centre = centre
         self.layers = stack(prod(in_shape), hidden, activation)
@@ -66,7 +75,7 @@ class MLP(nn.Module):
         return self.layers(2 * x - 1 if self.centre else x)
 
 
-class ConvStack(nn.Module):
+class ConvStack(Body):
     """Convolutional body: image -> flat features. `batch_norm` lists the layers that are normalised."""
 
     def __init__(
@@ -102,7 +111,7 @@ class ConvStack(nn.Module):
         return self.head(self.layers(x.contiguous(memory_format=torch.channels_last)))
 
 
-class DeconvStack(nn.Module):
+class DeconvStack(Body):
     """Transposed convolutions: z -> [hidden layers] -> `channels[0]` maps -> ... -> one value per sub-pixel.
 
     The first map has the image's side divided by the product of `strides`, rounded up; the output is cropped.
@@ -200,7 +209,7 @@ class InnerProductCritic(nn.Module):
         latent_energy: float = 0.0,
     ):
         super().__init__()
-        self.latent_energy = latent_energy
+        self.latent_energy, self.features = latent_energy, features
         n_x, width = prod(x_shape), hidden[-1]
 
         def net(n_in: int, n_out: int, scale: float) -> nn.Module:
@@ -213,7 +222,7 @@ class InnerProductCritic(nn.Module):
 
     def forward(self, x: Tensor, z: Tensor) -> Tensor:
         x = x.flatten(1)
-        logit = (self.f(x) * self.g(z)).sum(1) / self.f[1].out_features ** 0.5
+        logit = (self.f(x) * self.g(z)).sum(1) / self.features**0.5
         if self.a is not None and self.b is not None:
             logit = logit + self.a(x).squeeze(1) + self.b(z).squeeze(1)
         return logit + self.latent_energy * z.square().sum(1)

@@ -144,8 +144,7 @@ class Trainer:
         tensors, metadata = read_tensors(self.checkpoint)
         if metadata["identity"] != self.identity:
             raise ValueError(
-                f"{self.checkpoint}: checkpoint of another specification or code; "
-                "delete its folder to start afresh"
+                f"{self.checkpoint}: checkpoint of another specification or code; delete its folder to start afresh"
             )
         prefix = "method/"
         weights = {k.removeprefix(prefix): t for k, t in tensors.items() if k.startswith(prefix)}
@@ -172,9 +171,7 @@ class Trainer:
             optimiser.param_groups[0]["lr"] = self.settings.rate(name) * self.settings.decay(self.step)
         self.batches.step = self.step
         with self.autocast():
-            losses = play_round(
-                self.players, self.optimisers, self.batches, self.step, self.settings.simultaneous
-            )
+            losses = play_round(self.players, self.optimisers, self.batches, self.step, self.settings.simultaneous)
         self.step += 1
         return losses
 

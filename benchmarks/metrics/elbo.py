@@ -1,8 +1,6 @@
 """ELBO: mean of log p(x, z) - log q(z|x) over test images and `draws` draws each (AVB eq. 2.1)."""
 
-import torch
-
-from benchmarks.trained import Estimate, Trained, average, batch_of
+from benchmarks.trained import Estimate, Trained, average, batch_of, mean_over_draws
 
 NEEDS = ("log_weight", "data")
 UNIT = "nats"
@@ -12,10 +10,6 @@ BETTER = "higher"
 
 def evaluate(trained: Trained, *, n: int = 10_000, draws: int = 16, batch: int = 512) -> Estimate:
     """A lower bound on log p(x)."""
-    with torch.no_grad():
-        rows = [
-            torch.stack([trained.method.log_weight(batch_of(x)) for _ in range(draws)]).mean(0)  # type: ignore[operator]
-            for x in trained.test_x(n).split(batch)
-        ]
-    values = torch.cat(rows)
-    return average(values, f"n={len(values)}, {draws} draws")
+    ask = trained.method.log_weight
+    values = mean_over_draws(lambda x: ask(batch_of(x)), trained.test_x(n), draws, batch)  # type: ignore[operator]
+    return average(values, f"n={len(values)}")

@@ -13,9 +13,7 @@ BETTER = "lower"
 EVERY_SNAPSHOT = True
 
 
-def evaluate(
-    trained: Trained, *, n: int = 10_000, k: int = 3, reference: Literal["hmc", "exact"] = "hmc"
-) -> Estimate:
+def evaluate(trained: Trained, *, n: int = 10_000, k: int = 3, reference: Literal["hmc", "exact"] = "hmc") -> Estimate:
     """Against the reference's draws; problems without HMC have an exact sampler."""
     kind = reference if trained.dataset == "eight-schools" else "exact"
     q, p = draws_of(trained, n), trained.reference_draws(n, kind)

@@ -1,8 +1,8 @@
 """Cross-entropy between x and its reconstruction, nats, mean over pixels (AVB table 1; facts 4.2)."""
 
-import torch
+from torch import Tensor
 
-from benchmarks.trained import Estimate, Trained, average
+from benchmarks.trained import Estimate, Trained, average, mean_over_draws
 
 NEEDS = ("decoder", "encode", "data")
 UNIT = "nats per pixel"
@@ -12,10 +12,10 @@ BETTER = "lower"
 
 def evaluate(trained: Trained, *, n: int = 10_000, draws: int = 16, batch: int = 512) -> Estimate:
     """-log p(x|z) at z ~ q(z|x), divided by the number of pixels."""
-    method, rows = trained.method, []
-    with torch.no_grad():
-        for x in trained.test_x(n).split(batch):
-            found = [-method.decoder.log_likelihood(x, method.encode(x)) for _ in range(draws)]
-            rows.append(torch.stack(found).mean(0) / x[0].numel())
-    values = torch.cat(rows)
-    return average(values, f"n={len(values)}, {draws} draws")
+    method = trained.method
+
+    def cross_entropy(x: Tensor) -> Tensor:
+        return -method.decoder.log_likelihood(x, method.encode(x)) / x[0].numel()
+
+    values = mean_over_draws(cross_entropy, trained.test_x(n), draws, batch)
+    return average(values, f"n={len(values)}")

@@ -20,6 +20,8 @@ class EightSchools(nn.Module):
     """The posterior, its exact evidence and an exact sampler (eta and mu integrated out, quadrature over tau)."""
 
     latent_dim = 10
+    y: Tensor
+    sigma: Tensor
 
     def __init__(self, y: tuple[float, ...] = Y, sigma: tuple[float, ...] = SIGMA):
         super().__init__()
@@ -33,13 +35,13 @@ class EightSchools(nn.Module):
     def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
         """log p(y|z) [batch], normalised; `x` is ignored."""
         mean = z[:, :1] + z[:, 1:2] * z[:, 2:]
-        y, sigma = self.y.to(z), self.sigma.to(z)  # type: ignore[operator]
+        y, sigma = self.y.to(z), self.sigma.to(z)
         scaled = (y - mean) / sigma
         return -(0.5 * scaled.square() + sigma.log() + 0.5 * math.log(2 * math.pi)).sum(1)
 
     def log_tau(self, tau: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """log p(tau, y) [n], and mean and precision [n] of the Gaussian p(mu | tau, y)."""
-        y, sigma, tau = self.y, self.sigma, tau.double()[:, None]  # type: ignore[operator]
+        y, sigma, tau = self.y, self.sigma, tau.double()[:, None]
         variance = sigma.square() + tau.square()
         w = 1 / variance
         precision, b = 1 + w.sum(1), (w * y).sum(1)
@@ -74,7 +76,7 @@ class EightSchools(nn.Module):
         _, mean, precision = self.log_tau(tau)
         noise = torch.randn(n, 9, generator=generator, dtype=torch.float64)
         mu = mean + noise[:, 0] / precision.sqrt()
-        y, sigma = self.y, self.sigma  # type: ignore[operator]
+        y, sigma = self.y, self.sigma
         q = 1 + (tau[:, None] / sigma).square()
         eta = tau[:, None] * (y - mu[:, None]) / sigma.square() / q + noise[:, 1:] / q.sqrt()
         return torch.cat([mu[:, None], tau[:, None], eta], 1)

@@ -46,7 +46,7 @@ def diagnostics(mcmc: Any, exact: numpy.ndarray) -> dict[str, float]:
     import arviz
 
     posterior = arviz.from_numpyro(mcmc)
-    summary = arviz.summary(posterior, kind="diagnostics", round_to="none")
+    summary: Any = arviz.summary(posterior, kind="diagnostics", round_to="none")
     grouped = {k: numpy.asarray(v) for k, v in mcmc.get_samples(group_by_chain=True).items()}
     tau = grouped["tau"]
     found = {

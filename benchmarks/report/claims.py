@@ -37,8 +37,8 @@ class Outcome:
 
 def seeds_of(frame: pandas.DataFrame, quantity: Quantity) -> pandas.Series:
     """Value (or detail) by seed, where there is one."""
-    rows = frame[(frame.run == quantity.run) & (frame.metric == quantity.metric) & frame.final]
-    rows = rows[rows.status == "ok"].set_index("seed")
+    rows = frame.loc[(frame.run == quantity.run) & (frame.metric == quantity.metric) & frame.final]
+    rows = rows.loc[rows.status == "ok"].set_index("seed")
     if quantity.detail is None:
         return rows.value.astype(float)
     return rows.details.map(lambda text: float(json.loads(text)[quantity.detail]))
@@ -67,8 +67,8 @@ def spread_test(outcome: Outcome, greater: pandas.Series, than: pandas.Series) -
     if outcome.seeds < 3:
         outcome.reason = f"{outcome.seeds} seeds are too few to compare spreads; profile quick-seeds has five"
         return
-    a, b = greater.std(), than.std()
-    outcome.effect = float(a - b)
+    a, b = float(numpy.std(greater, ddof=1)), float(numpy.std(than, ddof=1))
+    outcome.effect = a - b
     outcome.p_for = float(stats.f.sf((a / b) ** 2, len(greater) - 1, len(than) - 1))
     outcome.p_against = 1 - outcome.p_for
 

@@ -139,8 +139,8 @@ def judge(suite: Suite, cell: Cell, row: Address) -> str:
 
 def fill(suite: Suite, frame: pandas.DataFrame, run: str, metric: str, row: Address) -> Cell:
     """The cell of (run, metric), over seeds."""
-    rows = frame[(frame.run == run) & (frame.metric == metric) & frame.final]
-    good = rows[rows.status == "ok"]
+    rows = frame.loc[(frame.run == run) & (frame.metric == metric) & frame.final]
+    good = rows.loc[rows.status == "ok"]
     cell = Cell(run=run, metric=metric, caveats=caveats(suite, run))
     if len(good) == 0:
         worst = rows.iloc[0]

@@ -55,7 +55,7 @@ def plane_densities(suite: Suite, figure: Figure, frame: pandas.DataFrame) -> Dr
         low, high = exact.min(0) - 0.2, exact.max(0) + 0.2
         box = (low[0], high[0], low[1], high[1])
         for axis, draws, title in zip(line, (exact, z), ("target", "AVB + AC"), strict=True):
-            axis.hist2d(draws[:, 0], draws[:, 1], bins=80, range=[box[:2], box[2:]], cmap="viridis")
+            axis.hist2d(draws[:, 0], draws[:, 1], bins=80, range=[box[:2], box[2:]], cmap="viridis", rasterized=True)
             axis.set_title(f"{label}: {title}")
     return drawing
 
@@ -66,7 +66,7 @@ def kl_curves(suite: Suite, figure: Figure, frame: pandas.DataFrame) -> Drawing:
     directions = {"kl_to_posterior": "KL(q || HMC), nats", "kl_from_posterior": "KL(HMC || q), nats"}
     for axis, (metric, title) in zip(axes, directions.items(), strict=True):
         for colour, (label, run) in zip(COLOURS, figure.runs.items(), strict=False):
-            rows = frame[(frame.run == run) & (frame.metric == metric) & (frame.status == "ok") & (frame.step > 0)]
+            rows = frame.loc[(frame.run == run) & (frame.metric == metric) & (frame.status == "ok") & (frame.step > 0)]
             grouped = rows.groupby("step").value
             axis.plot(grouped.mean(), color=colour, label=f"{label}, {rows.seed.nunique()} seeds")
             axis.fill_between(grouped.min().index, grouped.min(), grouped.max(), color=colour, alpha=0.2, lw=0)
@@ -117,7 +117,7 @@ def latent_scatter(suite: Suite, figure: Figure, frame: pandas.DataFrame) -> Dra
         codes = artefact(suite, run, "latent_codes.npz")
         for image in numpy.unique(codes["image"]):
             z = codes["z"][codes["image"] == image]
-            axis.scatter(z[:, 0], z[:, 1], s=3, lw=0, color=COLOURS[image], label=f"x{image + 1}")
+            axis.scatter(z[:, 0], z[:, 1], s=3, lw=0, rasterized=True, color=COLOURS[image], label=f"x{image + 1}")
         axis.set(xlim=(-3.2, 3.2), ylim=(-3.5, 3.5), title=label, xlabel="z1", ylabel="z2", aspect="equal")
     axes[0, -1].legend(frameon=False, markerscale=3, fontsize=7)
     return drawing

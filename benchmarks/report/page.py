@@ -29,7 +29,7 @@ def runs_section(suite: Suite, frame: pandas.DataFrame) -> list[dict[str, Any]]:
     """One entry for each run: status, cost, command, deviations."""
     entries = []
     for run in sorted(suite.wanted):
-        rows = frame[frame.run == run].drop_duplicates("seed").sort_values("seed")
+        rows = frame.loc[frame.run == run].drop_duplicates("seed").sort_values("seed")
         first = rows.iloc[0]
         entries.append(
             {
@@ -83,24 +83,28 @@ def render(suite: Suite) -> Path:
     heads = {name: tables.write(suite, name, suite.tables[name], grid, folder) for name, grid in grids.items()}
     drawn = {name: figures.draw(suite, name, figure, frame, folder) for name, figure in suite.figures.items()}
     outcomes = claims.decide(suite, frame)
-    claim_rows = [{"claim": o.name, **{k: v for k, v in vars(o).items() if k not in ("name", "claim")}} for o in outcomes]
+    claim_rows = [{**vars(o), "claim": o.claim.sentence} for o in outcomes]
     pandas.DataFrame(claim_rows).to_csv(folder / "claims.csv", index=False)
-    failed = frame[(frame.status == "failed") & frame.final]
-    page = environment().get_template("index.html").render(
-        suite=suite,
-        grids=grids,
-        heads=heads,
-        drawn=drawn,
-        outcomes=outcomes,
-        counts=compare.verdict_counts(grids),
-        claim_counts={v: sum(o.verdict == v for o in outcomes) for v in ("supported", "contradicted", "undecided")},
-        rules={"verdicts": compare.RULE, "claims": claims.RULE},
-        runs=runs_section(suite, frame),
-        references=references_section(suite),
-        failed=[f"{r.run}, seed {r.seed}, {r.metric}: {r.reason}" for r in failed.itertuples()],
-        versions=json.loads(frame.versions.iloc[0]) if len(frame) else {},
-        commit=frame["commit"].iloc[0] if len(frame) else "",
-        total_seconds=frame.drop_duplicates(["run", "seed"]).seconds.sum() if len(frame) else 0,
+    failed = frame.loc[(frame.status == "failed") & frame.final]
+    page = (
+        environment()
+        .get_template("index.html")
+        .render(
+            suite=suite,
+            grids=grids,
+            heads=heads,
+            drawn=drawn,
+            outcomes=outcomes,
+            counts=compare.verdict_counts(grids),
+            claim_counts={v: sum(o.verdict == v for o in outcomes) for v in ("supported", "contradicted", "undecided")},
+            rules={"verdicts": compare.RULE, "claims": claims.RULE},
+            runs=runs_section(suite, frame),
+            references=references_section(suite),
+            failed=[f"{r['run']}, seed {r['seed']}, {r['metric']}: {r['reason']}" for r in failed.to_dict("records")],
+            versions=json.loads(frame.versions.iloc[0]) if len(frame) else {},
+            commit=frame["commit"].iloc[0] if len(frame) else "",
+            total_seconds=frame.drop_duplicates(["run", "seed"]).seconds.sum() if len(frame) else 0,
+        )
     )
     target = folder / "index.html"
     target.write_text(page, encoding="utf-8")

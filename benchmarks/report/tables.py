@@ -60,7 +60,8 @@ def markdown(table: Table, grid: list[list[Cell]], head: str) -> str:
 def latex(table: Table, grid: list[list[Cell]], head: str) -> str:
     """A booktabs table: paper and ours side by side in each column."""
     columns = "".join(f" & {c.label.translate(LATEX)} (paper) & (ours)" for c in table.columns)
-    lines = [f"% {table.paper}, {table.number}: {table.title}. {head}", r"\begin{tabular}{l" + "rr" * len(table.columns) + "}"]
+    lines = [f"% {table.paper}, {table.number}: {table.title}. {head}"]
+    lines.append(r"\begin{tabular}{l" + "rr" * len(table.columns) + "}")
     lines += [r"\toprule", columns.strip() + r" \\", r"\midrule"]
     for row, cells in zip(table.rows, grid, strict=True):
         values = "".join(

@@ -1,0 +1,50 @@
+"""Every method of the registry at a size at which a test runs in a moment, on 2x2 or 8x8 images."""
+
+from typing import Any
+
+import torch
+
+from benchmarks.suite import Suite
+from methods.build import build_method
+from methods.data import Images
+from methods.method import Method
+
+# a run of the smoke profile for every method and variant
+RUNS = (
+    "vae-4-point",
+    "avb-4-point",
+    "avb-ac-4-point",
+    "avb-fgan-4-point",
+    "aae-4-point",
+    "avb-ac-mnist-8",
+    "vae-nf-mnist",
+    "vae-iaf-mnist",
+    "auxiliary-vae-mnist",
+    "vae-hvi-mnist",
+    "conv-vae-hvi-mnist",
+    "avb-ac-eight-schools",
+    "vb-mean-field-eight-schools",
+    "vb-full-rank-eight-schools",
+)
+SUITE = Suite("smoke")
+
+
+def images_of(run: str) -> Images:
+    """A few images of the run's shape; none for a problem."""
+    _, dataset = SUITE.dataset_of(run)
+    if dataset.kind == "problem":
+        return Images(torch.zeros(1, 0, dtype=torch.uint8))
+    generator = torch.Generator().manual_seed(1)
+    pixels = torch.randint(0, 2, (32, *dataset.x_shape), generator=generator, dtype=torch.uint8) * 255
+    return Images(pixels)
+
+
+def method_of(run: str, seed: int = 0) -> tuple[Method, Images, dict[str, Any]]:
+    """(method, images, specification) with initial weights."""
+    from benchmarks.problems import PROBLEMS
+
+    torch.manual_seed(seed)
+    specification, images = SUITE.specification(run), images_of(run)
+    name = SUITE.dataset_of(run)[0]
+    problem = PROBLEMS[name]() if name in PROBLEMS else None
+    return build_method(specification, images.x_shape, problem), images, specification
