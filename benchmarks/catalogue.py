@@ -5,6 +5,7 @@ The Snakefile is parsed at every call and in each cluster job, so nothing here m
 
 import ast
 import hashlib
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -69,11 +70,15 @@ def _parameters(function: ast.FunctionDef, skip: int = 1) -> dict[str, Parameter
 def _literals(body: list[ast.stmt]) -> dict[str, Any]:
     found = {}
     for node in body:
-        if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
-            try:
-                found[node.targets[0].id] = ast.literal_eval(node.value)
-            except ValueError:
-                continue
+        if isinstance(node, ast.Assign) and len(node.targets) == 1:
+            target, value = node.targets[0], node.value
+        elif isinstance(node, ast.AnnAssign) and node.value is not None:
+            target, value = node.target, node.value
+        else:
+            continue
+        with suppress(ValueError):
+            if isinstance(target, ast.Name):
+                found[target.id] = ast.literal_eval(value)
     return found
 
 

@@ -13,10 +13,10 @@ import torch
 from benchmarks import catalogue
 from benchmarks.catalogue import Declared
 from benchmarks.config import Dataset, load_file
+from benchmarks.definitions import provides
 from benchmarks.errors import NotRunError, SuiteError
 from benchmarks.execute import choose_device, load_trained, seed_of, sha256
 from benchmarks.records import Evaluation, MetricFile, Result, RunRecord, Status, canonical, read, write
-from benchmarks.suite import provides
 from benchmarks.trained import Estimate, Trained
 from methods.checkpoint import load_weights
 

@@ -40,7 +40,7 @@ def test_players_are_as_declared(run):
     assert tuple(method.players()) == SUITE.method_of(run).literals["player_names"]
 
 
-@pytest.mark.parametrize(("run", "player"), every_player())
+@pytest.mark.parametrize(("run", "player"), list(every_player()))
 def test_a_move_changes_only_its_own_parameters_and_descends(run, player):
     method, images, _ = method_of(run)
     method.eval()  # moments and batch statistics frozen

@@ -231,7 +231,7 @@ def test_schedules_take_gradients_before_or_between_moves():
                 yield Batch(torch.zeros(1, 1))
 
         play_round(players, optimisers, batches(), 0, simultaneous)
-        return float(a.weight), float(b.weight), len(drawn)
+        return a.weight.item(), b.weight.item(), len(drawn)
 
     assert play(False) == pytest.approx((0.9, 1 - 2 * 0.09, 2))
     assert play(True) == pytest.approx((0.9, 1 - 0.1 - 0.09, 2))

@@ -8,7 +8,7 @@ from sklearn.neighbors import NearestNeighbors
 def kth_distance(points: numpy.ndarray, among: numpy.ndarray, k: int) -> numpy.ndarray:
     """Euclidean distance [n] of each of `points` [n, d] to its k-th nearest neighbour in `among` [m, d]."""
     if points.shape[1] <= 4:
-        found = KDTree(among).query(points, [k], workers=-1)[0][:, 0]
+        found = KDTree(among).query(points, [k], workers=-1)[0][:, 0]  # type: ignore[arg-type]
     else:  # brute force wins above four dimensions; float64 keeps it equal to the tree
         search = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(among)
         index = search.kneighbors(points, return_distance=False)[:, k - 1]
