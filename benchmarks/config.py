@@ -132,7 +132,7 @@ class Quantity(Strict):
 
 
 class Claim(Strict):
-    """A sentence of a paper made testable: `greater` > `than` + `by`, or `value` between two bounds."""
+    """A sentence made testable: `greater` > `than` + `by`, or `value` (or the difference) between two bounds."""
 
     paper: str
     source: str

@@ -61,6 +61,15 @@ def t_test(outcome: Outcome, differences: numpy.ndarray) -> None:
     outcome.p_against = 1 - outcome.p_for
 
 
+def inside_test(outcome: Outcome, values: numpy.ndarray, low: float, high: float) -> None:
+    """Are the values between the bounds? Tests the distance to the nearer bound, shows the values themselves."""
+    t_test(outcome, numpy.minimum(values - low, high - values))
+    outcome.effect = float(values.mean())
+    if outcome.low is not None:
+        half = float(stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / math.sqrt(len(values)))
+        outcome.low, outcome.high = outcome.effect - half, outcome.effect + half
+
+
 def spread_test(outcome: Outcome, greater: pandas.Series, than: pandas.Series) -> None:
     """Is the spread over seeds of the first greater than that of the second?"""
     outcome.seeds = min(len(greater), len(than))
@@ -82,22 +91,17 @@ def measure(name: str, claim: Claim, frame: pandas.DataFrame) -> Outcome:
             spread_test(outcome, greater, than)
             return outcome
         paired = pandas.concat([greater, than], axis=1, join="inner").to_numpy()
-        if len(paired) == 0:
-            outcome.reason = "not run: no seed has both numbers"
-            return outcome
-        t_test(outcome, paired[:, 0] - paired[:, 1] - claim.by)
-    elif claim.value is not None and claim.between is not None:
+        values = paired[:, 0] - paired[:, 1]
+    elif claim.value is not None:
         values = seeds_of(frame, claim.value).to_numpy()
-        if len(values) == 0:
-            outcome.reason = "not run: no seed has the number"
-            return outcome
-        low, high = claim.between
-        inside = numpy.minimum(values - low, high - values)
-        t_test(outcome, inside)
-        middle, half = float(values.mean()), 0.0
-        if len(values) > 1:
-            half = float(stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / math.sqrt(len(values)))
-        outcome.effect, outcome.low, outcome.high = middle, middle - half, middle + half
+    else:
+        values = numpy.empty(0)
+    if len(values) == 0:
+        outcome.reason = "not run: no seed has the numbers"
+    elif claim.between is not None:
+        inside_test(outcome, values, *claim.between)
+    else:
+        t_test(outcome, values - claim.by)
     return outcome
 
 
