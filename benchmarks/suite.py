@@ -43,7 +43,8 @@ class Suite(Definitions):
 
     def __init__(self, profile: str, extra_runs: Path | None = None, only: list[str] | None = None):
         super().__init__(profile, extra_runs)
-        self.own = set(config.load_yaml(extra_runs)) if extra_runs else set()
+        self.from_file = frozenset(config.load_yaml(extra_runs)) if extra_runs else frozenset()
+        self.own = set(self.from_file)
         self.tables = config.load_folder("tables", Table)
         self.figures = config.load_folder("figures", Figure)
         self.claims = config.load_folder("claims", Claim)

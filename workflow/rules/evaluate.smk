@@ -7,36 +7,38 @@ def reference_of(wildcards):
 
 rule reference:
     output:
-        FOLDER + "/references/{problem}.json",
+        f"{FOLDER}/references/{{problem}}.json",
     log:
-        FOLDER + "/references/{problem}.log",
-    params:
-        code=lambda wildcards: SUITE.reference_code(),
+        f"{FOLDER}/references/{{problem}}.log",
+    conda:
+        "../../environment.yml"
     threads: 1
     resources:
         mem_mb=2000,
-    conda:
-        "../../environment.yml"
+    params:
+        options=f"--profile {PROFILE}",
+        code=lambda wildcards: SUITE.reference_code(),
     shell:
-        "python -m benchmarks reference {wildcards.problem} {OPTIONS} --threads {threads} 2> {log}"
+        "python -m benchmarks reference {wildcards.problem} {params.options} --threads {threads} 2> {log}"
 
 
 rule evaluate:
     input:
-        run=FOLDER + "/{run}/seed{seed}/run.json",
+        run=f"{FOLDER}/{{run}}/seed{{seed}}/run.json",
         reference=reference_of,
     output:
-        FOLDER + "/{run}/seed{seed}/metrics.json",
+        f"{FOLDER}/{{run}}/seed{{seed}}/metrics.json",
     log:
-        FOLDER + "/{run}/seed{seed}/logs/evaluate.log",
-    params:
-        metrics=lambda wildcards: SUITE.metrics_json(job_of(wildcards)),
+        f"{FOLDER}/{{run}}/seed{{seed}}/logs/evaluate.log",
+    conda:
+        "../../environment.yml"
     threads: 1
     resources:
         gpu=1,
         mem_mb=2000,
-    conda:
-        "../../environment.yml"
+    params:
+        options=options_of,
+        metrics=lambda wildcards: SUITE.metrics_json(job_of(wildcards)),
     shell:
-        "python -m benchmarks evaluate {wildcards.run} --seed {wildcards.seed} {OPTIONS} {DATA}"
+        "python -m benchmarks evaluate {wildcards.run} --seed {wildcards.seed} {params.options}"
         " --threads {threads} 2> {log}"

@@ -4,39 +4,44 @@ rule collect:
         EVALUATED,
         REFERENCES,
     output:
-        FOLDER + "/results.parquet",
-        FOLDER + "/results.csv",
+        f"{FOLDER}/results.parquet",
+        f"{FOLDER}/results.csv",
     log:
-        FOLDER + "/logs/collect.log",
+        f"{FOLDER}/logs/collect.log",
     conda:
         "../../environment.yml"
+    params:
+        options=CHOICE,
     shell:
-        "python -m benchmarks collect {OPTIONS} 2> {log}"
+        "python -m benchmarks collect {params.options} 2> {log}"
 
 
 rule report:
     input:
-        FOLDER + "/results.parquet",
+        f"{FOLDER}/results.parquet",
     output:
         f"reports/{PROFILE}/index.html",
     log:
-        FOLDER + "/logs/report.log",
-    params:
-        code=SUITE.report_code(),
+        f"{FOLDER}/logs/report.log",
     conda:
         "../../environment.yml"
+    params:
+        options=CHOICE,
+        code=SUITE.report_code(),
     shell:
-        "python -m benchmarks report {OPTIONS} 2> {log}"
+        "python -m benchmarks report {params.options} 2> {log}"
 
 
 rule verdict:
     input:
         f"reports/{PROFILE}/index.html",
     output:
-        touch(FOLDER + "/.verdict"),
+        touch(f"{FOLDER}/.verdict"),
     log:
-        FOLDER + "/logs/verdict.log",
+        f"{FOLDER}/logs/verdict.log",
     conda:
         "../../environment.yml"
+    params:
+        options=CHOICE,
     shell:
-        "python -m benchmarks verdict {OPTIONS} 2> {log}"
+        "python -m benchmarks verdict {params.options} 2> {log}"

@@ -2,19 +2,20 @@
 # lie beside the declared output. Device and threads are no params: changing them must not retrain.
 rule train:
     output:
-        FOLDER + "/{run}/seed{seed}/run.json",
+        f"{FOLDER}/{{run}}/seed{{seed}}/run.json",
     log:
-        FOLDER + "/{run}/seed{seed}/logs/train.log",
-    params:
-        specification=lambda wildcards: SUITE.specification_json(job_of(wildcards)),
-        code=lambda wildcards: SUITE.code(wildcards.run),
-        data=lambda wildcards: SUITE.data_state(wildcards.run, DATA_ROOT),
+        f"{FOLDER}/{{run}}/seed{{seed}}/logs/train.log",
+    conda:
+        "../../environment.yml"
     threads: 1
     resources:
         gpu=1,
         mem_mb=2000,
-    conda:
-        "../../environment.yml"
+    params:
+        options=options_of,
+        specification=lambda wildcards: SUITE.specification_json(job_of(wildcards)),
+        code=lambda wildcards: SUITE.code(wildcards.run),
+        data=lambda wildcards: SUITE.data_state(wildcards.run, DATA_ROOT),
     shell:
-        "python -m benchmarks train {wildcards.run} --seed {wildcards.seed} {OPTIONS} {DATA}"
+        "python -m benchmarks train {wildcards.run} --seed {wildcards.seed} {params.options}"
         " --threads {threads} 2> {log}"
