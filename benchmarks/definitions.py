@@ -23,6 +23,12 @@ def provides(method: Declared, dataset: Dataset, latent_dim: int) -> set[str]:
     return found | {"data"} | ({"latent_2d"} if latent_dim == 2 else set())
 
 
+def use_data_root(path: str) -> None:
+    """Let this process and its jobs look for data in `path`; an empty one changes nothing."""
+    if path:
+        os.environ["VGB_DATA_ROOT"] = str(path)
+
+
 class Definitions:
     """Runs, datasets, networks and profiles; what each run is in the profile `profile`."""
 
@@ -165,10 +171,10 @@ class Definitions:
             visit(part)
         return catalogue.code_hash(files)
 
-    def data_state(self, run: str, data_root: str) -> str:
+    def data_state(self, run: str) -> str:
         """`embedded`, `present` or `absent`: a cell that lacked its data is tried again once they are there."""
         definition = self.dataset_of(run)[1]
         if not definition.checksums:
             return "embedded"
-        root = Path(data_root or os.environ.get("VGB_DATA_ROOT") or "data")
+        root = Path(os.environ.get("VGB_DATA_ROOT") or "data")
         return "present" if all((root / file).exists() for file in definition.checksums) else "absent"

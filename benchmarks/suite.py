@@ -43,6 +43,7 @@ class Suite(Definitions):
 
     def __init__(self, profile: str, extra_runs: Path | None = None, only: list[str] | None = None):
         super().__init__(profile, extra_runs)
+        self.extra_runs, self.only = extra_runs, only or []
         self.from_file = frozenset(config.load_yaml(extra_runs)) if extra_runs else frozenset()
         self.own = set(self.from_file)
         self.tables = config.load_folder("tables", Table)
@@ -159,13 +160,27 @@ class Suite(Definitions):
         names = {self.dataset_of(run)[0] for run in self.wanted}
         return sorted(n for n in names if self.datasets[n].kind == "problem")
 
-    def specification_json(self, folder: str) -> str:
-        """The job's specification as canonical JSON."""
-        return canonical(self.jobs[folder].specification)
+    def specification_json(self, run: str) -> str:
+        """The run's specification as canonical JSON."""
+        return canonical(self.specification(run))
 
-    def metrics_json(self, folder: str) -> str:
-        """The job's metrics with options and code, as canonical JSON."""
-        return canonical(self.jobs[folder].metrics)
+    def metrics_json(self, run: str) -> str:
+        """The run's metrics with options and code, as canonical JSON."""
+        return canonical(self.metric_options(run))
+
+    def command_options(self, run: str) -> str:
+        """Options of a job's command; the runs file only where the run is in it, so that adding one reruns no other."""
+        return f"--profile {self.name}" + (f" --runs {self.extra_runs}" if run in self.from_file else "")
+
+    def report_options(self) -> str:
+        """Options of the commands that see all runs."""
+        runs = f" --runs {self.extra_runs}" if self.extra_runs else ""
+        return f"--profile {self.name}{runs}" + (f" --only {' '.join(self.only)}" if self.only else "")
+
+    def reference_files(self, run: str) -> list[str]:
+        """The reference that evaluating the run needs, if any."""
+        name, definition = self.dataset_of(run)
+        return [f"results/{self.name}/references/{name}.json"] if definition.kind == "problem" else []
 
     def reference_code(self) -> str:
         """Hash of the code that references depend on."""

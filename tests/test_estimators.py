@@ -9,11 +9,10 @@ import torch
 from benchmarks.metrics.annealing import (
     Start,
     annealed_importance_sampling,
-    any_likelihood,
-    bernoulli_likelihood,
     schedule,
 )
 from benchmarks.metrics.knn import knn_kl
+from benchmarks.metrics.likelihoods import any_likelihood, bernoulli_likelihood, likelihood_for, relu_layers
 from benchmarks.metrics.log_likelihood import quadrature
 from benchmarks.problems import EightSchools, Rosenbrock, Torus
 from benchmarks.report.claims import holm
@@ -106,6 +105,34 @@ def test_bernoulli_gradient_is_the_general_one():
     for a, b in zip(fast(z, True), slow(z, True), strict=True):
         assert torch.allclose(a, b, atol=1e-5)
     assert fast(z, False)[0] is None
+
+
+def test_written_out_backward_is_autograds():
+    from methods.decoders import BernoulliDecoder
+    from methods.networks import MLP
+
+    x, z = torch.bernoulli(torch.full((7, 1, 3, 4), 0.4)), torch.randn(7, 3)
+    for activation, short in (("relu", True), ("elu", False)):
+        decoder = BernoulliDecoder((1, 3, 4), 3, MLP((3,), [8, 6], activation))
+        assert (relu_layers(decoder) is not None) == short
+        found = likelihood_for(decoder, x)(z, True)
+        wanted = any_likelihood(lambda z, decoder=decoder: decoder.log_likelihood(x, z))(z, True)
+        for a, b in zip(found, wanted, strict=True):
+            assert torch.allclose(a, b, atol=1e-5)
+
+
+def test_forces_in_bf16_leave_the_chain_exact():
+    """Linear-Gaussian x with forces rounded to bf16: energies in float64 keep the accept step exact."""
+    model, chains = LinearGaussian(2, 20, 100), 16
+    exact = model.likelihood(chains)
+
+    def rounded(z, want_value):
+        value, _ = exact(z, want_value)
+        return value, exact(z.bfloat16().double(), False)[1].bfloat16().double()
+
+    torch.manual_seed(0)
+    weights, _ = annealed_importance_sampling(model.prior(chains), rounded, chains, 1000, 10, "sigmoid")
+    assert abs(float((log_mean_exp(weights, 1) - model.log_p).mean())) < 0.05
 
 
 def test_a_chain_whose_proposals_overflow_stays_finite():

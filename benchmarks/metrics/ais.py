@@ -4,12 +4,8 @@ from typing import Literal
 
 import torch
 
-from benchmarks.metrics.annealing import (
-    Start,
-    annealed_importance_sampling,
-    any_likelihood,
-    bernoulli_likelihood,
-)
+from benchmarks.metrics.annealing import Start, annealed_importance_sampling
+from benchmarks.metrics.likelihoods import likelihood_for
 from benchmarks.trained import Estimate, Trained, average
 from methods.terms import log_mean_exp
 
@@ -27,14 +23,6 @@ def start_of(trained: Trained, x: torch.Tensor, chains: int) -> tuple[Start, str
         return Start(zero, zero + 1), "prior"
     mean, sd = (m.repeat_interleave(chains, 0) for m in moments)
     return Start(mean, sd), "encoder"
-
-
-def likelihood_of(trained: Trained, x: torch.Tensor):
-    """log p(x|z) and its gradient, by the short way where the decoder is Bernoulli."""
-    decoder = trained.method.decoder
-    if hasattr(decoder, "logits"):
-        return bernoulli_likelihood(decoder.logits, x)
-    return any_likelihood(lambda z: decoder.log_likelihood(x, z))
 
 
 def effective_share(log_weights: torch.Tensor) -> float:
@@ -58,7 +46,7 @@ def evaluate(
     for x in trained.test_x(n).split(max(1, batch // chains)):
         with torch.no_grad():
             start, kind = start_of(trained, x, chains)
-        likelihood = likelihood_of(trained, x.repeat_interleave(chains, 0))
+        likelihood = likelihood_for(trained.method.decoder, x.repeat_interleave(chains, 0))
         found, acceptance = annealed_importance_sampling(start, likelihood, chains, distributions, leapfrogs, path)
         weights.append(found)
         accepted.append(float(acceptance))

@@ -8,17 +8,14 @@ is computed at the end of a trajectory only.
 
 import math
 from bisect import bisect_left
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from torch import Tensor
 
+from benchmarks.metrics.likelihoods import Likelihood
 from methods.terms import log_normal, log_standard_normal
-
-# z [chains, latent] -> log p(x|z) [chains] (None if not asked for) and its gradient in z
-Likelihood = Callable[[Tensor, bool], tuple[Tensor | None, Tensor]]
 
 
 @dataclass(frozen=True)
@@ -48,36 +45,6 @@ def schedule(distributions: int, kind: Literal["linear", "sigmoid"]) -> list[flo
         s = torch.sigmoid(4 * (2 * t - 1))
         t = (s - s[0]) / (s[-1] - s[0])
     return t.tolist()
-
-
-def bernoulli_likelihood(logits: Callable[[Tensor], Tensor], x: Tensor) -> Likelihood:
-    """Bernoulli log p(x|z): d/dlogits is x - sigmoid(logits), so inner steps skip the loss itself."""
-    x = x.flatten(1)
-
-    def evaluate(z: Tensor, want_value: bool) -> tuple[Tensor | None, Tensor]:
-        with torch.enable_grad():
-            z = z.detach().requires_grad_()
-            out = logits(z)
-            (grad,) = torch.autograd.grad(out, z, x - torch.sigmoid(out.detach()))
-        if not want_value:
-            return None, grad
-        out = out.detach()
-        return (x * out - torch.nn.functional.softplus(out)).sum(1), grad
-
-    return evaluate
-
-
-def any_likelihood(log_likelihood: Callable[[Tensor], Tensor]) -> Likelihood:
-    """The same of any differentiable log p(x|z)."""
-
-    def evaluate(z: Tensor, want_value: bool) -> tuple[Tensor, Tensor]:
-        with torch.enable_grad():
-            z = z.detach().requires_grad_()
-            value = log_likelihood(z)
-            (grad,) = torch.autograd.grad(value.sum(), z)
-        return value.detach(), grad
-
-    return evaluate
 
 
 @dataclass

@@ -4,8 +4,9 @@ from typing import Literal
 
 import torch
 
-from benchmarks.metrics.ais import likelihood_of, start_of
+from benchmarks.metrics.ais import start_of
 from benchmarks.metrics.annealing import annealed_importance_sampling
+from benchmarks.metrics.likelihoods import likelihood_for
 from benchmarks.trained import Estimate, Trained, average
 from methods.terms import log_mean_exp
 
@@ -30,7 +31,7 @@ def evaluate(
         z = decoder.sample_prior(n, trained.device)
         x = decoder(z).sample()
         start, kind = start_of(trained, x, chains)
-    likelihood = likelihood_of(trained, x.repeat_interleave(chains, 0))
+    likelihood = likelihood_for(decoder, x.repeat_interleave(chains, 0))
     settings = (likelihood, chains, distributions, leapfrogs, path)
     lower, _ = annealed_importance_sampling(start, *settings)
     upper, _ = annealed_importance_sampling(start, *settings, z.repeat_interleave(chains, 0))

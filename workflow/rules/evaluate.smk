@@ -1,10 +1,5 @@
 # References and metrics. One evaluation job serves all metrics of a run and seed, since importing torch
 # costs more than most of them; it computes only those whose weights, options or code changed.
-def reference_of(wildcards):
-    dataset = SUITE.dataset_of(wildcards.run)[0]
-    return f"{FOLDER}/references/{dataset}.json" if dataset in SUITE.problems else []
-
-
 rule reference:
     output:
         f"{FOLDER}/references/{{problem}}.json",
@@ -25,7 +20,7 @@ rule reference:
 rule evaluate:
     input:
         run=f"{FOLDER}/{{run}}/seed{{seed}}/run.json",
-        reference=reference_of,
+        reference=lambda wildcards: SUITE.reference_files(wildcards.run),
     output:
         f"{FOLDER}/{{run}}/seed{{seed}}/metrics.json",
     log:
@@ -37,8 +32,8 @@ rule evaluate:
         gpu=1,
         mem_mb=2000,
     params:
-        options=options_of,
-        metrics=lambda wildcards: SUITE.metrics_json(job_of(wildcards)),
+        options=lambda wildcards: SUITE.command_options(wildcards.run),
+        metrics=lambda wildcards: SUITE.metrics_json(wildcards.run),
     shell:
         "python -m benchmarks evaluate {wildcards.run} --seed {wildcards.seed} {params.options}"
         " --threads {threads} 2> {log}"

@@ -11,7 +11,7 @@ rule collect:
     conda:
         "../../environment.yml"
     params:
-        options=CHOICE,
+        options=SUITE.report_options(),
     shell:
         "python -m benchmarks collect {params.options} 2> {log}"
 
@@ -26,7 +26,7 @@ rule report:
     conda:
         "../../environment.yml"
     params:
-        options=CHOICE,
+        options=SUITE.report_options(),
         code=SUITE.report_code(),
     shell:
         "python -m benchmarks report {params.options} 2> {log}"
@@ -42,6 +42,6 @@ rule verdict:
     conda:
         "../../environment.yml"
     params:
-        options=CHOICE,
+        options=SUITE.report_options(),
     shell:
         "python -m benchmarks verdict {params.options} 2> {log}"

@@ -12,10 +12,10 @@ rule train:
         gpu=1,
         mem_mb=2000,
     params:
-        options=options_of,
-        specification=lambda wildcards: SUITE.specification_json(job_of(wildcards)),
+        options=lambda wildcards: SUITE.command_options(wildcards.run),
+        specification=lambda wildcards: SUITE.specification_json(wildcards.run),
         code=lambda wildcards: SUITE.code(wildcards.run),
-        data=lambda wildcards: SUITE.data_state(wildcards.run, DATA_ROOT),
+        data=lambda wildcards: SUITE.data_state(wildcards.run),
     shell:
         "python -m benchmarks train {wildcards.run} --seed {wildcards.seed} {params.options}"
         " --threads {threads} 2> {log}"

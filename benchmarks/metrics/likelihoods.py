@@ -1,0 +1,92 @@
+"""log p(x|z) and its gradient in z, as fast as the decoder allows: what a leapfrog step costs.
+
+A force may be wrong and the chain still exact: a leapfrog step stays reversible and volume-preserving with
+any deterministic force, and the accept step uses float32 energies. Hence bf16 forces on convolutional nets.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+Likelihood = Callable[[Tensor, bool], tuple[Tensor | None, Tensor]]
+
+
+def any_likelihood(log_likelihood: Callable[[Tensor], Tensor]) -> Likelihood:
+    """Of any differentiable log p(x|z), by autograd."""
+
+    def evaluate(z: Tensor, want_value: bool) -> tuple[Tensor, Tensor]:
+        with torch.enable_grad():
+            z = z.detach().requires_grad_()
+            value = log_likelihood(z)
+            (grad,) = torch.autograd.grad(value.sum(), z)
+        return value.detach(), grad
+
+    return evaluate
+
+
+def bernoulli_value(logits: Tensor, x: Tensor) -> Tensor:
+    """log p(x|logits) [chains]."""
+    return (x * logits - nn.functional.softplus(logits)).sum(1)
+
+
+def bernoulli_likelihood(logits: Callable[[Tensor], Tensor], x: Tensor, precision: str = "float32") -> Likelihood:
+    """Bernoulli log p(x|z): d/dlogits is x - sigmoid(logits), so inner steps skip the loss itself."""
+    x = x.flatten(1)
+    kind = x.device.type
+
+    def force(z: Tensor) -> tuple[Tensor, Tensor]:
+        with torch.enable_grad(), torch.autocast(kind, torch.bfloat16, enabled=precision == "bfloat16"):
+            z = z.detach().requires_grad_()
+            out = logits(z)
+            (grad,) = torch.autograd.grad(out, z, (x - torch.sigmoid(out.detach().float())).to(out.dtype))
+        return out.detach(), grad
+
+    def evaluate(z: Tensor, want_value: bool) -> tuple[Tensor | None, Tensor]:
+        out, grad = force(z)
+        if not want_value:
+            return None, grad
+        out = out if precision == "float32" else logits(z)  # energies always in full precision
+        return bernoulli_value(out, x), grad
+
+    return evaluate
+
+
+def relu_layers(decoder: nn.Module) -> list[nn.Linear] | None:
+    """The linear layers of a decoder that is Linear-ReLU-...-Linear; None if it is anything else."""
+    body, head = getattr(decoder, "body", None), getattr(decoder, "head", None)
+    modules = [m for m in (*body.modules(), head) if not list(m.children())] if body is not None and head else []
+    linears = [m for m in modules if isinstance(m, nn.Linear)]
+    rest = [m for m in modules if not isinstance(m, nn.Linear)]
+    alternate = len(linears) == len(rest) + 1 and all(isinstance(m, nn.ReLU) for m in rest)
+    return linears if alternate and not getattr(body, "centre", False) else None
+
+
+def relu_likelihood(layers: list[nn.Linear], x: Tensor) -> Likelihood:
+    """Bernoulli pixels behind Linear-ReLU layers, the backward pass written out: no graph is built."""
+    x = x.flatten(1)
+    weights = [layer.weight.detach() for layer in layers]
+    biases = [layer.bias.detach() for layer in layers]
+
+    def evaluate(z: Tensor, want_value: bool) -> tuple[Tensor | None, Tensor]:
+        hidden = [z]
+        for weight, bias in zip(weights[:-1], biases[:-1], strict=True):
+            hidden.append(torch.addmm(bias, hidden[-1], weight.T).relu_())
+        out = torch.addmm(biases[-1], hidden[-1], weights[-1].T)
+        value = bernoulli_value(out, x) if want_value else None
+        grad = torch.sub(x, out.sigmoid_()) @ weights[-1]
+        for weight, h in zip(reversed(weights[:-1]), reversed(hidden[1:]), strict=True):
+            grad = torch.where(h > 0, grad, 0.0) @ weight
+        return value, grad
+
+    return evaluate
+
+
+def likelihood_for(decoder, x: Tensor, precision: str = "float32") -> Likelihood:
+    """The fastest way that this decoder allows."""
+    if not hasattr(decoder, "logits"):
+        return any_likelihood(lambda z: decoder.log_likelihood(x, z))
+    layers = relu_layers(decoder)
+    if layers is not None and precision == "float32":
+        return relu_likelihood(layers, x)
+    return bernoulli_likelihood(decoder.logits, x, precision)

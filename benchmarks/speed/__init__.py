@@ -1,0 +1,1 @@
+"""Timing against peers; never run by the tests."""
