@@ -143,7 +143,8 @@ class DeconvStack(Body):
         )
         layers: list[nn.Module] = []
         for n_from, n_to, stride in zip(channels, widths, strides, strict=True):
-            layer = nn.ConvTranspose2d(n_from, n_to, kernel, stride, kernel // 2, output_padding=stride - 1)
+            pad = (kernel - 1) // 2
+            layer = nn.ConvTranspose2d(n_from, n_to, kernel, stride, pad, stride + 2 * pad - kernel)
             layers += [xavier(layer), activation_named(activation)]
         self.layers = nn.Sequential(*layers[:-1])
         self.out_features = prod(x_shape)

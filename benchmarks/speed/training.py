@@ -36,6 +36,23 @@ def bodies(x_shape: tuple[int, ...], convolutional: bool) -> tuple[nn.Module, nn
     return MLP(x_shape, [512, 512], "relu"), MLP((32,), [512, 512], "relu")
 
 
+class Plain(nn.Module):
+    """The same layers in PyTorch's default memory layout, as a user of the peer writes them."""
+
+    def __init__(self, body: nn.Module):
+        super().__init__()
+        self.body, self.out_features = body, body.out_features
+        self.emits_x = body.emits_x
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if isinstance(self.body, DeconvStack):
+            maps = self.body.first(x).reshape(len(x), -1, self.body.side, self.body.side)
+            return self.body.layers(maps).flatten(1)
+        if isinstance(self.body, ConvStack):
+            return self.body.head(self.body.layers(2 * x - 1))
+        return self.body(x)
+
+
 def our_rate(name: str, pixels: torch.Tensor) -> float:
     """Images per second of our loop over one epoch, after a warm-up."""
     x_shape, precision, n = NETWORKS[name]
@@ -84,7 +101,7 @@ def pythae_rate(name: str, pixels: torch.Tensor) -> float:
     data = (pixels.numpy() / 255).astype(numpy.float32)
 
     def seconds(epochs: int) -> float:
-        encoder, decoder = bodies(x_shape, "convolutional" in name)
+        encoder, decoder = (Plain(body) for body in bodies(x_shape, "convolutional" in name))
         configuration = VAEConfig(input_dim=x_shape, latent_dim=32, reconstruction_loss="bce")
         model = PythaeVAE(configuration, Encoder(encoder), Decoder(decoder))
         with tempfile.TemporaryDirectory() as folder:
