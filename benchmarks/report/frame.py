@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pandas
 
-from benchmarks.records import MetricFile, RunRecord, read
-from benchmarks.suite import Suite
+from benchmarks.records import MetricFile, Result, RunRecord, read
+from benchmarks.suite import Job, Suite
 
 RUN_COLUMNS = (
     "run", "seed", "profile", "dataset", "steps", "paper_steps", "seconds", "images_per_second",
@@ -19,12 +19,37 @@ def folder_of(suite: Suite) -> Path:
     return Path("results") / suite.name
 
 
+PENDING = "not computed yet; run snakemake to go on"
+
+
+def record_of(folder: Path, job: Job, profile: str) -> RunRecord:
+    """The job's run record; one that says so if it is not there (a report of part of the DAG)."""
+    if (folder / "run.json").exists():
+        return read(folder / "run.json", RunRecord)
+    return RunRecord(
+        run=job.run,
+        seed=job.seed,
+        profile=profile,
+        status="not run",
+        reason=PENDING,
+        specification=job.specification,
+        dataset=job.specification["dataset"],
+    )
+
+
+def results_of(path: Path, metric: str) -> list[Result]:
+    """The metric's results; one that says so if they are not there."""
+    return (
+        read(path, MetricFile).results if path.exists() else [Result(metric=metric, status="not run", reason=PENDING)]
+    )
+
+
 def collect(suite: Suite) -> pandas.DataFrame:
     """Read every record of the profile's jobs; writes results.parquet and results.csv."""
     rows = []
     for key, job in suite.jobs.items():
         folder = folder_of(suite) / key
-        record = read(folder / "run.json", RunRecord)
+        record = record_of(folder, job, suite.name)
         common = {name: getattr(record, name) for name in RUN_COLUMNS}
         common |= {
             "method": job.specification["method"].rsplit(":", 1)[1],
@@ -35,7 +60,7 @@ def collect(suite: Suite) -> pandas.DataFrame:
             "versions": json.dumps(record.versions),
         }
         for metric in job.metrics:
-            results = read(folder / f"{metric}.json", MetricFile).results
+            results = results_of(folder / f"{metric}.json", metric)
             for result in results:
                 values = result.model_dump()
                 values["details"] = json.dumps(values["details"])
