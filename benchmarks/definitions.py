@@ -29,6 +29,11 @@ def use_data_root(path: str) -> None:
         os.environ["VGB_DATA_ROOT"] = str(path)
 
 
+def gpus_per_job() -> int:
+    """1 where a job will use a GPU: one at a time then; 0 elsewhere, so that cores are the only limit."""
+    return int(os.environ.get("VGB_DEVICE") != "cpu" and Path("/dev/nvidiactl").exists())
+
+
 class Definitions:
     """Runs, datasets, networks and profiles; what each run is in the profile `profile`."""
 

@@ -4,6 +4,7 @@ import hashlib
 import platform
 import resource
 import subprocess
+import sys
 import time
 import traceback
 from collections.abc import Callable
@@ -24,7 +25,7 @@ from methods.build import build_method
 from methods.checkpoint import load_weights
 from methods.data import Images
 from methods.method import Method
-from methods.train import NonFiniteLossError, Trainer, settings_from
+from methods.train import ForeignCheckpointError, Interrupted, NonFiniteLossError, Trainer, settings_from
 
 PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "numpyro", "snakemake")
 
@@ -162,13 +163,19 @@ def train(
             identity={"specification": canonical(specification), "code": code, "seed": seed},
             validate=validation(specification, data),
         )
-        done = trainer.run()
+        try:
+            done = trainer.run()
+        except ForeignCheckpointError as error:  # the run was edited after a kill: start afresh, lose nothing
+            aside = trainer.checkpoint.parent.with_name(f"checkpoint.stale.{int(time.time())}")
+            trainer.checkpoint.parent.rename(aside)
+            print(f"{error}: set aside as {aside.name}, starting afresh", file=sys.stderr)
+            done = trainer.run()
         weights = trainer.finish({"run": record.run, "specification": canonical(specification)})
     except NotRunError as reason:
         record = record.model_copy(update={"status": "not run", "reason": str(reason)})
+    except Interrupted:
+        raise
     except (SuiteError, NonFiniteLossError, ValueError, RuntimeError) as error:
-        if type(error).__name__ == "Interrupted":
-            raise
         traceback.print_exc()
         record = record.model_copy(update={"reason": f"{type(error).__name__}: {str(error).splitlines()[0]}"})
     else:

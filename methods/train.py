@@ -5,6 +5,7 @@ the checkpoint: a killed training that continues ends with bitwise the weights o
 (same machine, same threads).
 """
 
+import shutil
 import signal
 import time
 from collections.abc import Callable
@@ -30,6 +31,10 @@ from methods.progress import Progress
 
 class NonFiniteLossError(RuntimeError):
     """A player's loss became NaN or infinite."""
+
+
+class ForeignCheckpointError(ValueError):
+    """A checkpoint of another specification, code or seed."""
 
 
 class Interrupted(RuntimeError):
@@ -137,12 +142,12 @@ class Trainer:
         write_tensors(self.checkpoint, tensors, metadata)
 
     def resume(self) -> bool:
-        """Continue from the checkpoint; False if there is none. ValueError if it is of another specification."""
+        """Continue from the checkpoint; False if there is none. ForeignCheckpointError if it is of another run."""
         if not self.checkpoint.exists():
             return False
         tensors, metadata = read_tensors(self.checkpoint)
         if metadata["identity"] != self.identity:
-            raise ValueError(
+            raise ForeignCheckpointError(
                 f"{self.checkpoint}: checkpoint of another specification or code; delete its folder to start afresh"
             )
         prefix = "method/"
@@ -247,6 +252,7 @@ class Trainer:
         import pandas  # 0.3 s that a training need not wait for
 
         pandas.DataFrame(self.history).to_parquet(self.folder / "history.parquet")
+        shutil.rmtree(self.checkpoint.parent, ignore_errors=True)  # the weights supersede it
         return weights
 
 

@@ -73,6 +73,9 @@ def test_everything_is_made_and_nothing_is_left_to_do(tree):
     assert set(frame.status) == {"ok", "not run"}
     assert frame[frame.status == "ok"].value.notna().all()
     assert frame[frame.status == "not run"].reason.str.len().gt(0).all()
+    diagnostics = json.loads((tree / "results/smoke/references/eight-schools.json").read_text())
+    assert diagnostics["log evidence"] == pytest.approx(-12.7108, abs=0.0005)
+    assert all(abs(v) < 4 for k, v in diagnostics.items() if k.startswith("z-score"))  # HMC against exact draws
     assert "Nothing to be done" in snakemake(tree, "--config", "profile=smoke").stderr
 
 

@@ -96,6 +96,11 @@ def test_ais_from_the_prior_and_the_bdmc_sandwich(latent, bar):
     assert abs(float(error.mean())) < abs(float(coarse.mean()))
 
 
+def test_ais_from_the_prior_in_32_dimensions():
+    model = LinearGaussian(32, 100, 100)
+    assert abs(float(ais_error(model, model.prior(16), 1000).mean())) < 0.8
+
+
 def test_bernoulli_gradient_is_the_general_one():
     weight = torch.randn(12, 3)
     x = torch.bernoulli(torch.full((7, 12), 0.4))

@@ -1,7 +1,7 @@
 # What every rule shares: the checked suite, paths, and the options that a command line repeats.
 import sys
 
-from benchmarks.definitions import use_data_root
+from benchmarks.definitions import gpus_per_job, use_data_root
 from benchmarks.errors import SuiteError, unknown
 from benchmarks.suite import Suite
 
@@ -23,6 +23,7 @@ except SuiteError as error:
     sys.exit(f"error: {error}")
 
 FOLDER = f"results/{PROFILE}"
+GPU = gpus_per_job()
 TRAINED = [f"{FOLDER}/{folder}/run.json" for folder in JOBS]
 EVALUATED = [f"{FOLDER}/{folder}/metrics.json" for folder in JOBS]
 REFERENCES = [f"{FOLDER}/references/{name}.json" for name in SUITE.problems]

@@ -9,7 +9,7 @@ rule train:
         "../../environment.yml"
     threads: 1
     resources:
-        gpu=1,
+        gpu=GPU,
         mem_mb=2000,
     params:
         options=lambda wildcards: SUITE.command_options(wildcards.run),
