@@ -1,6 +1,7 @@
 """The papers' figures from records and artefacts: each function is a `kind` in benchmarks/figures/*.yml."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import matplotlib
@@ -30,6 +31,17 @@ def artefact(suite: Suite, run: str, name: str, seed: int = 0) -> dict[str, nump
         return {key: arrays[key] for key in arrays}
 
 
+def artefacts(suite: Suite, figure: Figure, name: str) -> dict[str, dict[str, numpy.ndarray]]:
+    """Label -> arrays, for the figure's runs that have them; NotRunError if none has."""
+    found = {}
+    for label, run in figure.runs.items():
+        with suppress(NotRunError):
+            found[label] = artefact(suite, run, name)
+    if not found:
+        raise NotRunError(f"no {name} of {', '.join(figure.runs.values())}")
+    return found
+
+
 def reference(suite: Suite, problem: str) -> dict[str, numpy.ndarray]:
     """Reference draws of a problem."""
     path = Path("results") / suite.name / "references" / f"{problem}.npz"
@@ -48,10 +60,10 @@ def density(axis, x: numpy.ndarray, y: numpy.ndarray, box: tuple[float, float, f
 
 def plane_densities(suite: Suite, figure: Figure, frame: pandas.DataFrame) -> Drawing:
     """Figure 1: target (left) and samples of the trained network (right)."""
-    drawing, axes = plt.subplots(len(figure.runs), 2, figsize=(6, 3 * len(figure.runs)), squeeze=False)
-    for line, (label, run) in zip(axes, figure.runs.items(), strict=True):
-        exact = reference(suite, suite.dataset_of(run)[0])["exact"]
-        z = artefact(suite, run, "posterior_draws.npz")["z"]
+    loaded = artefacts(suite, figure, "posterior_draws.npz")
+    drawing, axes = plt.subplots(len(loaded), 2, figsize=(6, 3 * len(loaded)), squeeze=False)
+    for line, (label, arrays) in zip(axes, loaded.items(), strict=True):
+        exact, z = reference(suite, suite.dataset_of(figure.runs[label])[0])["exact"], arrays["z"]
         low, high = exact.min(0) - 0.2, exact.max(0) + 0.2
         box = (low[0], high[0], low[1], high[1])
         for axis, draws, title in zip(line, (exact, z), ("target", "AVB + AC"), strict=True):
@@ -67,6 +79,8 @@ def kl_curves(suite: Suite, figure: Figure, frame: pandas.DataFrame) -> Drawing:
     for axis, (metric, title) in zip(axes, directions.items(), strict=True):
         for colour, (label, run) in zip(COLOURS, figure.runs.items(), strict=False):
             rows = frame.loc[(frame.run == run) & (frame.metric == metric) & (frame.status == "ok") & (frame.step > 0)]
+            if rows.empty:
+                continue
             grouped = rows.groupby("step").value
             axis.plot(grouped.mean(), color=colour, label=f"{label}, {rows.seed.nunique()} seeds")
             axis.fill_between(grouped.min().index, grouped.min(), grouped.max(), color=colour, alpha=0.2, lw=0)
@@ -82,7 +96,7 @@ def kl_curves(suite: Suite, figure: Figure, frame: pandas.DataFrame) -> Drawing:
 def posterior_marginals(suite: Suite, figure: Figure, frame: pandas.DataFrame) -> Drawing:
     """Figure 4: densities of (mu, tau) and (tau, eta_1); the last row is HMC."""
     hmc = reference(suite, "eight-schools")["hmc"]
-    rows = [(label, artefact(suite, run, "posterior_draws.npz")["z"]) for label, run in figure.runs.items()]
+    rows = [(label, arrays["z"]) for label, arrays in artefacts(suite, figure, "posterior_draws.npz").items()]
     rows.append(("HMC", hmc))
     centre, reach = hmc.mean(0), 4 * hmc.std(0)
     drawing, axes = plt.subplots(len(rows), 2, figsize=(6, 2.4 * len(rows)))
@@ -112,9 +126,9 @@ def training_images(suite: Suite, figure: Figure, frame: pandas.DataFrame) -> Dr
 
 def latent_scatter(suite: Suite, figure: Figure, frame: pandas.DataFrame) -> Drawing:
     """Figure 6: codes, one colour for each image."""
-    drawing, axes = plt.subplots(1, len(figure.runs), figsize=(3.6 * len(figure.runs), 3.6), squeeze=False)
-    for axis, (label, run) in zip(axes[0], figure.runs.items(), strict=True):
-        codes = artefact(suite, run, "latent_codes.npz")
+    loaded = artefacts(suite, figure, "latent_codes.npz")
+    drawing, axes = plt.subplots(1, len(loaded), figsize=(3.6 * len(loaded), 3.6), squeeze=False)
+    for axis, (label, codes) in zip(axes[0], loaded.items(), strict=True):
         for image in numpy.unique(codes["image"]):
             z = codes["z"][codes["image"] == image]
             axis.scatter(z[:, 0], z[:, 1], s=3, lw=0, rasterized=True, color=COLOURS[image], label=f"x{image + 1}")
@@ -136,7 +150,7 @@ def tile(images: numpy.ndarray, columns: int = 8) -> numpy.ndarray:
 
 def sample_grids(suite: Suite, figure: Figure, frame: pandas.DataFrame) -> Drawing:
     """Figure 7: 8x8 grids of training data and of decoder means at z ~ p(z)."""
-    loaded = {label: artefact(suite, run, "sample_grid.npz") for label, run in figure.runs.items()}
+    loaded = artefacts(suite, figure, "sample_grid.npz")
     panels = [("training data", next(iter(loaded.values()))["data"])]
     panels += [(label, arrays["samples"]) for label, arrays in loaded.items()]
     drawing, axes = plt.subplots(1, len(panels), figsize=(3 * len(panels), 3.2))

@@ -85,6 +85,7 @@ def render(suite: Suite) -> Path:
     outcomes = claims.decide(suite, frame)
     claim_rows = [{**vars(o), "claim": o.claim.sentence} for o in outcomes]
     pandas.DataFrame(claim_rows).to_csv(folder / "claims.csv", index=False)
+    trained = frame.loc[frame.train_status == "ok"].drop_duplicates(["run", "seed"])
     failed = frame.loc[(frame.status == "failed") & frame.final]
     page = (
         environment()
@@ -101,9 +102,9 @@ def render(suite: Suite) -> Path:
             runs=runs_section(suite, frame),
             references=references_section(suite),
             failed=[f"{r['run']}, seed {r['seed']}, {r['metric']}: {r['reason']}" for r in failed.to_dict("records")],
-            versions=json.loads(frame.versions.iloc[0]) if len(frame) else {},
-            commit=frame["commit"].iloc[0] if len(frame) else "",
-            total_seconds=frame.drop_duplicates(["run", "seed"]).seconds.sum() if len(frame) else 0,
+            versions=json.loads(trained["versions"].iloc[0]) if len(trained) else {},
+            commit=trained["commit"].iloc[0] if len(trained) else "",
+            total_seconds=float(trained.seconds.sum()),
         )
     )
     target = folder / "index.html"

@@ -24,6 +24,7 @@ from methods.vae import VAE
 
 NETWORKS = {
     "fully connected 784-512-512-32": ((1, 28, 28), "float32", 20_000),
+    "fully connected 784-512-512-32, bf16": ((1, 28, 28), "bfloat16", 20_000),
     "convolutional 16-32-64, 5x5, 32x32": ((3, 32, 32), "bfloat16", 4_000),
 }
 

@@ -1,0 +1,124 @@
+"""Verdicts and claims by their stated rules, on numbers made for the purpose."""
+
+import json
+import re
+from pathlib import Path
+
+import pandas
+import pytest
+
+from benchmarks.config import Cell as Address
+from benchmarks.config import Claim
+from benchmarks.errors import SuiteError
+from benchmarks.report import claims, tables
+from benchmarks.report.compare import Cell, Published, judge, published_values, refuse_mixture
+from benchmarks.suite import Suite
+
+ROOT = Path(__file__).resolve().parent.parent
+PAPER = Suite("paper")
+
+
+def cell(mean, published, **more):
+    return Cell(run="vae-4-point", metric="log_likelihood", mean=mean, seeds=1, published=published, **more)
+
+
+@pytest.mark.parametrize(
+    ("mean", "spread", "seeds", "verdict"),
+    [
+        (-1.57, None, 1, "reproduced"),
+        (-1.66, None, 1, "close"),
+        (-1.80, None, 1, "not reproduced"),
+        (-1.57, 0.2, 3, "close"),  # right on average, but the seeds disagree
+    ],
+)
+def test_verdicts(mean, spread, seeds, verdict):
+    published = Published(-1.568, None, "-1.568", "own", "")
+    found = cell(mean, published, spread=spread)
+    found.seeds = seeds
+    assert judge(PAPER, found, Address(label="VAE")) == verdict
+
+
+def test_no_verdict_without_the_means():
+    published = Published(-1.568, None, "-1.568", "own", "")
+    assert judge(PAPER, cell(-1.5, None), Address(label="x")) == "no published value"
+    assert judge(PAPER, cell(-1.5, published), Address(label="x", cited=True)) == "cited, other network"
+    reduced = cell(-1.57, published, caveats=["1 % of the paper's training images"])
+    assert judge(Suite("smoke"), reduced, Address(label="x")) == "no verdict"
+    stand_in = Cell(run="vae-mnist-8", metric="ais", mean=-90.9, seeds=1, published=published, caveats=["digits"])
+    assert judge(Suite("quick"), stand_in, Address(label="x")) == "no verdict"
+
+
+def test_margins_follow_the_printed_precision():
+    assert Published(-90.9, 0.6, "-90.9", "own", "").margin() == pytest.approx(1.2)
+    assert Published(0.165, None, "0.165", "own", "approximate").margin() == pytest.approx(0.033)
+    assert Published(0.01, None, "0.01", "own", "").margin() == pytest.approx(0.01)
+
+
+def test_columns_do_not_mix_protocols():
+    a, b = (Cell(run="r", metric="ais", mean=1.0, protocol=p) for p in ("mnist, n=128", "mnist, n=2048"))
+    with pytest.raises(SuiteError, match="mixes the protocols"):
+        refuse_mixture("avb-table-2", [a, b])
+
+
+def test_published_values_are_the_papers():
+    values = published_values()
+    assert values["avb-table-1", "log-likelihood", "AVB"].value == -1.403
+    assert values["avb-table-2", "AVB + AC (8-dim)", "log p(x) ~="].value == -89.6
+    labels = {(name, row.label) for name, table in PAPER.tables.items() for row in table.rows}
+    assert {(table, row) for table, row, _ in values} <= labels
+
+
+def frame(values):
+    rows = [
+        {"run": run, "metric": "m", "seed": seed, "final": True, "status": "ok", "value": v, "details": json.dumps({})}
+        for run, series in values.items()
+        for seed, v in enumerate(series)
+    ]
+    return pandas.DataFrame(rows)
+
+
+def claim(**more):
+    a, b = ({"run": r, "metric": "m"} for r in "ab")
+    return Claim(paper="P", source="s", sentence="a > b", **{"greater": a, "than": b, **more})
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "more", "verdict"),
+    [
+        ([2.0, 2.1, 2.2], [1.0, 1.1, 1.25], {}, "supported"),
+        ([1.0, 1.1, 1.2], [2.0, 2.1, 2.25], {}, "contradicted"),
+        ([1.0, 2.0, 3.0], [1.1, 1.9, 3.0], {}, "undecided"),
+        ([2.0], [1.0], {}, "undecided"),
+        ([1.01, 1.02, 1.03], [1.0, 1.0, 1.0], {"between": (-0.08, 0.08)}, "supported"),
+    ],
+)
+def test_claims(a, b, more, verdict):
+    suite = Suite("paper")
+    suite.claims = {"c": claim(**more)}
+    (outcome,) = claims.decide(suite, frame({"a": a, "b": b}))
+    assert outcome.verdict == verdict
+
+
+def test_one_seed_and_missing_runs_say_why():
+    assert "one seed" in claims.measure("c", claim(), frame({"a": [1.0], "b": [2.0]})).reason
+    assert "not run" in claims.measure("c", claim(), frame({"a": [1.0]})).reason
+
+
+def test_cells_read_well():
+    assert tables.ours(Cell(mean=-89.6, spread=0.5, seeds=3, kind="bound")) == "≥ -89.60 ± 0.5000 (n=3)"
+    assert tables.ours(Cell(verdict="not run", reason="no data")) == "not run: no data"
+    assert tables.paper(Cell(published=Published(-83.6, 0.4, "-83.6", "own", "approximate"))) == "≈ -83.6 ± 0.4"
+
+
+def test_the_readmes_own_method_works(tmp_path, monkeypatch):
+    blocks = re.findall(r"```(?:python|yaml)\n# (mine\.\w+)\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
+    assert [name for name, _ in blocks] == ["mine.py", "mine.yml"]
+    for name, text in blocks:
+        (tmp_path / name).write_text(text)
+    monkeypatch.chdir(tmp_path)
+    suite = Suite("smoke", Path("mine.yml"))
+    assert "own-runs" in suite.tables
+    from methods.build import build_method
+
+    method = build_method(suite.specification("squared-kl"), (1, 8, 8))
+    assert set(method.players()) == {"model"}
