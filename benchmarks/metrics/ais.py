@@ -39,21 +39,22 @@ def evaluate(
     chains: int = 5,
     leapfrogs: int = 10,
     path: Literal["linear", "sigmoid"] = "linear",
+    forces: Literal["float32", "bfloat16"] = "float32",
     batch: int = 1024,
 ) -> Estimate:
-    """In expectation a lower bound; `batch` chains run at once."""
+    """In expectation a lower bound; `batch` chains run at once. bf16 forces leave the chain exact."""
     weights, accepted, kind = [], [], ""
     for x in trained.test_x(n).split(max(1, batch // chains)):
         with torch.no_grad():
             start, kind = start_of(trained, x, chains)
-        likelihood = likelihood_for(trained.method.decoder, x.repeat_interleave(chains, 0))
+        likelihood = likelihood_for(trained.method.decoder, x.repeat_interleave(chains, 0), forces)
         found, acceptance = annealed_importance_sampling(start, likelihood, chains, distributions, leapfrogs, path)
         weights.append(found)
         accepted.append(float(acceptance))
     log_weights = torch.cat(weights)
     return average(
         log_mean_exp(log_weights, 1),
-        f"n={len(log_weights)}, T={distributions}, {chains} chains, {leapfrogs} leapfrogs, {path}, pilot-adapted",
+        f"n={len(log_weights)}, T={distributions}, {chains} chains, {leapfrogs} leapfrogs, {path}, pilot-adapted, {forces} forces",
         start=kind,
         acceptance=sum(accepted) / len(accepted),
         **{"single-chain mean": float(log_weights.mean()), "effective share": effective_share(log_weights)},
