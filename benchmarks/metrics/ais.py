@@ -52,9 +52,10 @@ def evaluate(
         weights.append(found)
         accepted.append(float(acceptance))
     log_weights = torch.cat(weights)
+    protocol = f"T={distributions}, {chains} chains, {leapfrogs} leapfrogs, {path}, pilot-adapted, {forces} forces"
     return average(
         log_mean_exp(log_weights, 1),
-        f"n={len(log_weights)}, T={distributions}, {chains} chains, {leapfrogs} leapfrogs, {path}, pilot-adapted, {forces} forces",
+        f"n={len(log_weights)}, {protocol}",
         start=kind,
         acceptance=sum(accepted) / len(accepted),
         **{"single-chain mean": float(log_weights.mean()), "effective share": effective_share(log_weights)},
