@@ -25,7 +25,7 @@ from methods.build import build_method
 from methods.checkpoint import load_weights
 from methods.data import Images
 from methods.method import Method
-from methods.train import ForeignCheckpointError, Interrupted, NonFiniteLossError, Trainer, settings_from
+from methods.train import ForeignCheckpointError, Interrupted, Trainer, settings_from
 
 PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "numpyro", "snakemake")
 
@@ -120,19 +120,9 @@ def validation(specification: dict[str, Any], data: datasets.Data | None) -> Cal
     return score
 
 
-def train(
-    specification: dict[str, Any],
-    seed: int,
-    profile: str,
-    folder: Path,
-    *,
-    root: Path,
-    device_name: str = "auto",
-    code: str = "",
-    checkpoint_seconds: float = 60.0,
-) -> RunRecord:
-    """Train one run and seed (or continue); writes weights, history and `run.json`, whatever happens."""
-    record = RunRecord(
+def blank_record(specification: dict[str, Any], seed: int, profile: str) -> RunRecord:
+    """The record of a training that is about to begin: failed until shown otherwise."""
+    return RunRecord(
         run=specification["run"],
         seed=seed,
         profile=profile,
@@ -147,53 +137,77 @@ def train(
         threads=torch.get_num_threads(),
         started=datetime.now(UTC).isoformat(timespec="seconds"),
     )
+
+
+def play(trainer: Trainer) -> dict[str, float]:
+    """Train to the end. A checkpoint of another specification (the run was edited after a kill) is set aside."""
     try:
-        device = choose_device(device_name)
-        data, problem, images = open_data(specification["dataset"], root, device)
-        method = build(specification, images, problem, seed)
-        torch.manual_seed(seed_of(record.run, seed, "noise"))
-        trainer = Trainer(
-            method,
-            images,
-            settings_from(specification["train"]),
-            folder,
-            seed_of(record.run, seed, "data"),
-            label=f"{record.run} seed {seed}",
-            checkpoint_seconds=checkpoint_seconds,
-            identity={"specification": canonical(specification), "code": code, "seed": seed},
-            validate=validation(specification, data),
-        )
-        try:
-            done = trainer.run()
-        except ForeignCheckpointError as error:  # the run was edited after a kill: start afresh, lose nothing
-            aside = trainer.checkpoint.parent.with_name(f"checkpoint.stale.{int(time.time())}")
-            trainer.checkpoint.parent.rename(aside)
-            print(f"{error}: set aside as {aside.name}, starting afresh", file=sys.stderr)
-            done = trainer.run()
-        weights = trainer.finish({"run": record.run, "specification": canonical(specification)})
+        return trainer.run()
+    except ForeignCheckpointError as error:
+        aside = trainer.checkpoint.parent.with_name(f"checkpoint.stale.{int(time.time())}")
+        trainer.checkpoint.parent.rename(aside)
+        print(f"{error}: set aside as {aside.name}, starting afresh", file=sys.stderr)
+        return trainer.run()
+
+
+def train_to_end(
+    record: RunRecord, folder: Path, root: Path, device: torch.device, code: str, every: float
+) -> RunRecord:
+    """Train what the record describes (or continue) and write its weights; the record, completed."""
+    specification, seed = record.specification, record.seed
+    data, problem, images = open_data(record.dataset, root, device)
+    method = build(specification, images, problem, seed)
+    torch.manual_seed(seed_of(record.run, seed, "noise"))
+    trainer = Trainer(
+        method,
+        images,
+        settings_from(specification["train"]),
+        folder,
+        seed_of(record.run, seed, "data"),
+        label=f"{record.run} seed {seed}",
+        checkpoint_seconds=every,
+        identity={"specification": canonical(specification), "code": code, "seed": seed},
+        validate=validation(specification, data),
+    )
+    done = play(trainer)
+    weights = trainer.finish({"run": record.run, "specification": canonical(specification)})
+    found = {
+        "status": "ok",
+        "reason": "",
+        "device": str(device),
+        "hardware": hardware(device),
+        "steps": int(done["steps"]),
+        "seconds": round(done["seconds"], 2),
+        "images_per_second": round(done["images_per_second"], 1),
+        "peak_memory_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
+        "parameters": {n: sum(p.numel() for p in player.parameters()) for n, player in trainer.players.items()},
+        "weights_sha256": sha256(weights),
+    }
+    return record.model_copy(update=found)
+
+
+def train(
+    specification: dict[str, Any],
+    seed: int,
+    profile: str,
+    folder: Path,
+    *,
+    root: Path,
+    device_name: str = "auto",
+    code: str = "",
+    checkpoint_seconds: float = 60.0,
+) -> RunRecord:
+    """Train one run and seed; writes `run.json` whatever happens. Raises Interrupted after SIGTERM or Ctrl-C."""
+    record = blank_record(specification, seed, profile)
+    try:
+        record = train_to_end(record, folder, root, choose_device(device_name), code, checkpoint_seconds)
     except NotRunError as reason:
         record = record.model_copy(update={"status": "not run", "reason": str(reason)})
     except Interrupted:
         raise
-    except (SuiteError, NonFiniteLossError, ValueError, RuntimeError) as error:
+    except (SuiteError, ValueError, RuntimeError) as error:
         traceback.print_exc()
         record = record.model_copy(update={"reason": f"{type(error).__name__}: {str(error).splitlines()[0]}"})
-    else:
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        record = record.model_copy(
-            update={
-                "status": "ok",
-                "reason": "",
-                "device": str(device),
-                "hardware": hardware(device),
-                "steps": int(done["steps"]),
-                "seconds": round(done["seconds"], 2),
-                "images_per_second": round(done["images_per_second"], 1),
-                "peak_memory_mib": round(peak, 1),
-                "parameters": {n: sum(p.numel() for p in pl.parameters()) for n, pl in trainer.players.items()},
-                "weights_sha256": sha256(weights),
-            }
-        )
     write(folder / "run.json", record)
     return record
 
