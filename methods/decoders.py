@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.distributions import Bernoulli, Independent
 
 from methods.networks import Body, linear
-from methods.terms import log_standard_normal
+from methods.terms import log_standard_normal, softplus
 
 
 class BernoulliDecoder(nn.Module):
@@ -34,7 +34,7 @@ class BernoulliDecoder(nn.Module):
     def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
         """log p(x|z) [batch], nats, summed over pixels; grey x are Bernoulli probabilities."""
         logits, x = self.logits(z), x.flatten(1)
-        return (x * logits - nn.functional.softplus(logits)).sum(1)
+        return (x * logits - softplus(logits)).sum(1)
 
     def sample_prior(self, n: int, device: torch.device | str = "cpu") -> Tensor:
         """n draws of z ~ N(0, I) [n, latent]."""

@@ -3,10 +3,10 @@
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn.functional import elu, softplus
+from torch.nn.functional import elu
 
 from methods.networks import Body, linear
-from methods.terms import diagonal_gaussian, log_standard_normal
+from methods.terms import diagonal_gaussian, log_standard_normal, softplus
 
 
 class FlowPosterior:

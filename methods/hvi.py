@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from methods.game import Batch
 from methods.method import LikelihoodMethod
 from methods.networks import linear, stack
-from methods.terms import diagonal_gaussian
+from methods.terms import diagonal_gaussian, softplus
 
 
 class MomentumNet(nn.Module):
@@ -19,7 +19,7 @@ class MomentumNet(nn.Module):
         self.out = nn.Sequential(stack(hidden, [hidden], "softplus"), linear(hidden, 2 * latent_dim, 0.1))
 
     def forward(self, z: Tensor, h: Tensor, t: int):
-        joined = nn.functional.softplus(self.join(torch.cat([z, h], 1)) + self.step[t])
+        joined = softplus(self.join(torch.cat([z, h], 1)) + self.step[t])
         return diagonal_gaussian(*self.out(joined).chunk(2, 1))
 
 

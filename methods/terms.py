@@ -7,10 +7,29 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.distributions import Independent, Normal
-from torch.nn.functional import softplus
 
 Rows = Float[Tensor, "*batch"]
 LOG_2PI = math.log(2 * math.pi)
+
+
+class _Softplus(torch.autograd.Function):
+    """PyTorch's own calls log1p, which on a CPU is ten times as slow as log; the difference is 6e-8 at most."""
+
+    @staticmethod
+    def forward(ctx, t: Tensor) -> Tensor:
+        ctx.save_for_backward(t)
+        t = t.float() if t.dtype == torch.bfloat16 else t
+        return t.abs().neg_().exp_().add_(1).log_().add_(t.clamp_min(0))
+
+    @staticmethod
+    def backward(ctx, grad: Tensor) -> Tensor:  # type: ignore[override]
+        (t,) = ctx.saved_tensors
+        return (grad * t.sigmoid()).to(t.dtype)
+
+
+def softplus(t: Tensor) -> Tensor:
+    """log(1 + e^t), stable for any t; float32 from bf16."""
+    return _Softplus.apply(t)  # type: ignore[no-any-return]
 
 
 def says_one(logit: Tensor) -> Tensor:

@@ -47,6 +47,9 @@ def test_bounds_are_bounds(run, tmp_path):
     assert single.value <= many.value + 0.05
     assert many.value <= truth.value + 0.05
     assert abs(annealed.value - truth.value) < 0.1
+    in_run = ais.evaluate(trained, n=40, distributions=100, chains=8, adaptation="in-run")
+    assert abs(in_run.value - truth.value) < 0.3
+    assert in_run.protocol != annealed.protocol
     assert truth.value < 0
 
 

@@ -12,8 +12,8 @@ from methods.decoders import BernoulliDecoder
 from methods.encoders import FullRankGaussian, ImplicitPosterior, MeanFieldGaussian
 from methods.flows import IAFEncoder, planar_layer
 from methods.game import Batch, Player, gradient, play_round
-from methods.networks import MLP
-from methods.terms import gaussian_kl, log_normal, log_standard_normal, says_one, says_zero
+from methods.networks import MLP, UpConv
+from methods.terms import gaussian_kl, log_normal, log_standard_normal, says_one, says_zero, softplus
 
 
 class LinearSampler(nn.Module):
@@ -235,3 +235,20 @@ def test_schedules_take_gradients_before_or_between_moves():
 
     assert play(False) == pytest.approx((0.9, 1 - 2 * 0.09, 2))
     assert play(True) == pytest.approx((0.9, 1 - 0.1 - 0.09, 2))
+
+
+def test_softplus_is_pytorchs_with_both_derivatives():
+    t = torch.cat([torch.linspace(-30, 30, 61), torch.tensor([-1e4, 0.0, 1e4])]).double().requires_grad_()
+    torch.testing.assert_close(softplus(t), torch.nn.functional.softplus(t))
+    assert torch.autograd.gradcheck(softplus, t)
+    assert torch.autograd.gradgradcheck(softplus, t)
+    rounded = torch.linspace(-9, 9, 50).bfloat16()
+    torch.testing.assert_close(softplus(rounded), torch.nn.functional.softplus(rounded.float()))
+
+
+@pytest.mark.parametrize("channels_last", [False, True])
+def test_sub_pixel_convolution_is_the_transposed_one(channels_last):
+    layer = UpConv(3, 4, 5, 2, 2, 1).double()
+    x = torch.randn(2, 3, 6, 7, dtype=torch.float64)
+    x = x.contiguous(memory_format=torch.channels_last) if channels_last else x
+    torch.testing.assert_close(layer(x), torch.nn.ConvTranspose2d.forward(layer, x))

@@ -40,6 +40,7 @@ def evaluate(
     leapfrogs: int = 10,
     path: Literal["linear", "sigmoid"] = "linear",
     forces: Literal["float32", "bfloat16"] = "float32",
+    adaptation: Literal["pilot", "in-run"] = "pilot",
     batch: int = 1024,
 ) -> Estimate:
     """In expectation a lower bound; `batch` chains run at once. bf16 forces leave the chain exact."""
@@ -48,14 +49,16 @@ def evaluate(
         with torch.no_grad():
             start, kind = start_of(trained, x, chains)
         likelihood = likelihood_for(trained.method.decoder, x.repeat_interleave(chains, 0), forces)
-        found, acceptance = annealed_importance_sampling(start, likelihood, chains, distributions, leapfrogs, path)
+        found, acceptance = annealed_importance_sampling(
+            start, likelihood, chains, distributions, leapfrogs, path, adaptation=adaptation
+        )
         weights.append(found)
         accepted.append(float(acceptance))
     log_weights = torch.cat(weights)
-    protocol = f"T={distributions}, {chains} chains, {leapfrogs} leapfrogs, {path}, pilot-adapted, {forces} forces"
+    protocol = f"T={distributions}, {chains} chains, {leapfrogs} leapfrogs, {path}, {adaptation}-adapted, {forces}"
     return average(
         log_mean_exp(log_weights, 1),
-        f"n={len(log_weights)}, {protocol}",
+        f"n={len(log_weights)}, {protocol} forces",
         start=kind,
         acceptance=sum(accepted) / len(accepted),
         **{"single-chain mean": float(log_weights.mean()), "effective share": effective_share(log_weights)},

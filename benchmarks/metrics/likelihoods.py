@@ -9,6 +9,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from methods.terms import softplus
+
 Likelihood = Callable[[Tensor, bool], tuple[Tensor | None, Tensor]]
 
 
@@ -27,7 +29,7 @@ def any_likelihood(log_likelihood: Callable[[Tensor], Tensor]) -> Likelihood:
 
 def bernoulli_value(logits: Tensor, x: Tensor) -> Tensor:
     """log p(x|logits) [chains]."""
-    return (x * logits - nn.functional.softplus(logits)).sum(1)
+    return (x * logits - softplus(logits)).sum(1)
 
 
 def bernoulli_likelihood(logits: Callable[[Tensor], Tensor], x: Tensor, precision: str = "float32") -> Likelihood:

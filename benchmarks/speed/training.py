@@ -1,12 +1,17 @@
-"""Training images per second against pythae: same networks, batch and cores, interleaved runs in one process.
+"""Training images per second against pythae and against PyTorch's defaults: same networks, batch and cores.
 
 python -m venv speed && speed/bin/pip install -c constraints.txt -e . pythae==0.1.2
 speed/bin/python -m benchmarks.speed.training
+
+Every measurement is a process of its own, as each contestant's user would start it; the runs are interleaved.
+`plain` is our loop in float32 on PyTorch's default memory layout, layers and allocator settings.
 """
 
 import argparse
 import logging
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -15,6 +20,7 @@ import numpy
 import torch
 from torch import nn
 
+from benchmarks.cli import tune_process
 from methods.data import Images
 from methods.decoders import BernoulliDecoder
 from methods.encoders import GaussianEncoder
@@ -22,19 +28,22 @@ from methods.networks import MLP, ConvStack, DeconvStack
 from methods.train import Settings, Trainer
 from methods.vae import VAE
 
-NETWORKS = {
-    "fully connected 784-512-512-32": ((1, 28, 28), "float32", 20_000),
-    "fully connected 784-512-512-32, bf16": ((1, 28, 28), "bfloat16", 20_000),
-    "convolutional 16-32-64, 5x5, 32x32": ((3, 32, 32), "bfloat16", 4_000),
+BATCH = 128
+NETWORKS = {  # shape of x, precision of ours, images of an epoch, contestants, channels
+    "fully connected 784-512-512-32": ((1, 28, 28), "float32", 20_000, ("pythae",), []),
+    "fully connected 784-512-512-32, bf16": ((1, 28, 28), "bfloat16", 20_000, ("pythae",), []),
+    "convolutional 16-32-64, 5x5, 32x32": ((3, 32, 32), "bfloat16", 6_000, ("pythae", "plain"), [16, 32, 64]),
+    "convolutional 64-128-256, 5x5, 32x32": ((3, 32, 32), "bfloat16", 1_500, ("plain",), [64, 128, 256]),
 }
 
 
-def bodies(x_shape: tuple[int, ...], convolutional: bool) -> tuple[nn.Module, nn.Module]:
-    """(encoder body, decoder body) of either network."""
-    if convolutional:
-        encoder = ConvStack(x_shape, [16, 32, 64], [2, 2, 2], activation="relu")
-        return encoder, DeconvStack((32,), x_shape, [64, 32, 16], [2, 2, 2], activation="relu")
-    return MLP(x_shape, [512, 512], "relu"), MLP((32,), [512, 512], "relu")
+def bodies(name: str) -> tuple[nn.Module, nn.Module]:
+    """(encoder body, decoder body) of a network."""
+    x_shape, channels = NETWORKS[name][0], NETWORKS[name][4]
+    if not channels:
+        return MLP(x_shape, [512, 512], "relu"), MLP((32,), [512, 512], "relu")
+    encoder = ConvStack(x_shape, channels, [2, 2, 2], activation="relu")
+    return encoder, DeconvStack((32,), x_shape, channels[::-1], [2, 2, 2], activation="relu")
 
 
 class Plain(nn.Module):
@@ -42,8 +51,12 @@ class Plain(nn.Module):
 
     def __init__(self, body: nn.Module):
         super().__init__()
-        self.body, self.out_features = body, body.out_features
-        self.emits_x = body.emits_x
+        self.body, self.out_features, self.emits_x = body, body.out_features, body.emits_x
+        if isinstance(body, DeconvStack):
+            for i, layer in enumerate(body.layers):
+                if isinstance(layer, nn.ConvTranspose2d):
+                    sizes = layer.in_channels, layer.out_channels, 5, layer.stride, layer.padding
+                    body.layers[i] = nn.ConvTranspose2d(*sizes, layer.output_padding)  # type: ignore[arg-type]
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         if isinstance(self.body, DeconvStack):
@@ -54,15 +67,15 @@ class Plain(nn.Module):
         return self.body(x)
 
 
-def our_rate(name: str, pixels: torch.Tensor) -> float:
+def loop_rate(name: str, pixels: torch.Tensor, plain: bool) -> float:
     """Images per second of our loop over one epoch, after a warm-up."""
-    x_shape, precision, n = NETWORKS[name]
-    encoder, decoder = bodies(x_shape, "convolutional" in name)
+    x_shape, precision, n = NETWORKS[name][:3]
+    encoder, decoder = (Plain(body) if plain else body for body in bodies(name))
     method = VAE(GaussianEncoder(32, encoder), BernoulliDecoder(x_shape, 32, decoder))  # type: ignore[arg-type]
     for module in method.modules():
-        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d) and not plain:
             module.weight.data = module.weight.data.contiguous(memory_format=torch.channels_last)
-    settings = Settings(n // 128, 128, 1e-3, precision=precision)
+    settings = Settings(n // BATCH, BATCH, 1e-3, precision="float32" if plain else precision)
     with tempfile.TemporaryDirectory() as folder:
         trainer = Trainer(method, Images(pixels), settings, Path(folder), 0)
         for _ in range(5):
@@ -73,13 +86,14 @@ def our_rate(name: str, pixels: torch.Tensor) -> float:
 
 def pythae_rate(name: str, pixels: torch.Tensor) -> float:
     """Images per second of pythae's trainer: three epochs less one, so that its set-up does not count."""
+    from pythae.data.datasets import BaseDataset
     from pythae.models import VAE as PythaeVAE
     from pythae.models import VAEConfig
     from pythae.models.base.base_utils import ModelOutput
     from pythae.models.nn import BaseDecoder, BaseEncoder
     from pythae.trainers import BaseTrainer, BaseTrainerConfig
 
-    x_shape, _, n = NETWORKS[name]
+    x_shape, _, n = NETWORKS[name][:3]
 
     class Encoder(BaseEncoder):
         def __init__(self, body):
@@ -102,16 +116,14 @@ def pythae_rate(name: str, pixels: torch.Tensor) -> float:
     data = (pixels.numpy() / 255).astype(numpy.float32)
 
     def seconds(epochs: int) -> float:
-        encoder, decoder = (Plain(body) for body in bodies(x_shape, "convolutional" in name))
+        encoder, decoder = (Plain(body) for body in bodies(name))
         configuration = VAEConfig(input_dim=x_shape, latent_dim=32, reconstruction_loss="bce")
         model = PythaeVAE(configuration, Encoder(encoder), Decoder(decoder))
         with tempfile.TemporaryDirectory() as folder:
             options = BaseTrainerConfig(
-                output_dir=folder, num_epochs=epochs, per_device_train_batch_size=128, learning_rate=1e-3,
+                output_dir=folder, num_epochs=epochs, per_device_train_batch_size=BATCH, learning_rate=1e-3,
                 no_cuda=True,
             )  # fmt: skip
-            from pythae.data.datasets import BaseDataset
-
             dataset = BaseDataset(torch.from_numpy(data), torch.zeros(len(data)))
             trainer = BaseTrainer(model, dataset, training_config=options)
             began = time.perf_counter()
@@ -121,21 +133,40 @@ def pythae_rate(name: str, pixels: torch.Tensor) -> float:
     return 2 * n / (seconds(3) - seconds(1))
 
 
+def measure(contestant: str, name: str) -> float:
+    """Images per second, in this process."""
+    logging.disable(logging.WARNING)
+    if contestant == "ours":
+        tune_process(2)
+    torch.set_num_threads(2)
+    x_shape, _, n = NETWORKS[name][:3]
+    pixels = torch.randint(0, 256, (n, *x_shape), dtype=torch.uint8)
+    return pythae_rate(name, pixels) if contestant == "pythae" else loop_rate(name, pixels, contestant == "plain")
+
+
+def in_a_process(contestant: str, name: str) -> float:
+    """Images per second, measured by a process of its own."""
+    command = [sys.executable, "-m", "benchmarks.speed.training", "--measure", contestant, name]
+    return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()[-1])
+
+
 def main() -> None:
-    """Medians of interleaved runs, and their ratio."""
+    """Medians of interleaved runs, and their ratios."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--measure", nargs=2, metavar=("CONTESTANT", "NETWORK"), help="print one measurement")
     arguments = parser.parse_args()
-    logging.disable(logging.WARNING)
-    torch.set_num_threads(2)
-    for name, (x_shape, precision, n) in NETWORKS.items():
-        pixels = torch.randint(0, 256, (n, *x_shape), dtype=torch.uint8)
-        ours, theirs = [], []
+    if arguments.measure:
+        print(measure(*arguments.measure))
+        return
+    for name, (_, precision, _, others, _) in NETWORKS.items():
+        found: dict[str, list[float]] = {contestant: [] for contestant in ("ours", *others)}
         for _ in range(arguments.repeats):
-            ours.append(our_rate(name, pixels))
-            theirs.append(pythae_rate(name, pixels))
-        a, b = statistics.median(ours), statistics.median(theirs)
-        print(f"{name}: ours ({precision}) {a:,.0f} images/s, pythae {b:,.0f} images/s, ratio {a / b:.2f}", flush=True)
+            for contestant, rates in found.items():
+                rates.append(in_a_process(contestant, name))
+        median = {contestant: statistics.median(rates) for contestant, rates in found.items()}
+        rest = "; ".join(f"{c} {median[c]:,.0f}, ratio {median['ours'] / median[c]:.2f}" for c in others)
+        print(f"{name}, batch {BATCH}: ours ({precision}) {median['ours']:,.0f} images/s; {rest}", flush=True)
 
 
 if __name__ == "__main__":
