@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from benchmarks.config import Dataset, load_file
+from benchmarks.config import Dataset, dataset_named, load_file
 from benchmarks.errors import SuiteError
 from benchmarks.suite import Suite
 
@@ -181,35 +181,46 @@ def verdict(arguments: argparse.Namespace) -> int:
 
 
 def data(arguments: argparse.Namespace) -> int:
-    """Fetch or check one dataset."""
+    """Fetch or check one dataset (a name or folder:<path>); without a name, list them all."""
     from benchmarks.datasets import data_root, load_arrays
-    from benchmarks.errors import unknown
 
-    definitions = load_file("datasets.yml", Dataset)
-    if arguments.name not in definitions:
-        raise unknown("command line", "dataset", arguments.name, definitions)
-    definition = definitions[arguments.name]
+    root, known = data_root(arguments.data_root), load_file("datasets.yml", Dataset)
+    if arguments.name is None:
+        list_data(root, known)
+        return 0
+    definition = dataset_named("command line", arguments.name, known)
     if definition.kind == "images":
-        train_x, _, test_x, _ = load_arrays(arguments.name, definition, data_root(arguments.data_root))
-        print(f"{arguments.name}: {len(train_x):,} + {len(test_x):,} images of shape {train_x.shape[1:]}")
+        found = load_arrays(arguments.name, definition, root)
+        sizes = f"{len(found.train_x):,} + {len(found.test_x):,}"
+        print(f"{arguments.name}: {sizes} images of shape {found.train_x.shape[1:]}")
     return 0
+
+
+def list_data(root: Path, known: dict[str, Dataset]) -> None:
+    """Which datasets are here, and where to put the others."""
+    from benchmarks.image_files import cache_root
+
+    print(f"data root: {root} (set by --data-root or VGB_DATA_ROOT)")
+    print(f"decoded images: {cache_root()} (set by VGB_CACHE; may be deleted)")
+    for name, definition in known.items():
+        state = definition.state(root)
+        if state != "absent":
+            print(f"  {name}: {state}" + (", no file needed" if state == "embedded" else ""))
+            continue
+        how = definition.instructions or "downloaded when first needed, or by hand"
+        print(f"  {name}: absent ({definition.size}); {how}:")
+        for file in definition.files:
+            md5 = definition.checksums.get(file)
+            print(f"    {root / file}" + (f"  md5 {md5}" if md5 else ""))
 
 
 def doctor(arguments: argparse.Namespace) -> int:
     """List what this machine has and what is missing, with sizes, checksums and where to put it."""
     from importlib.util import find_spec
 
-    from benchmarks.datasets import data_root, present
+    from benchmarks.datasets import data_root
 
-    root = data_root(arguments.data_root)
-    print(f"data root: {root} (set by --data-root or VGB_DATA_ROOT)")
-    for name, definition in load_file("datasets.yml", Dataset).items():
-        if present(name, definition, root):
-            print(f"  {name}: present" if definition.checksums else f"  {name}: embedded, no file needed")
-        else:
-            print(f"  {name}: absent ({definition.size}); downloaded when first needed, or put there:")
-            for file, md5 in definition.checksums.items():
-                print(f"    {root / file}  md5 {md5}")
+    list_data(data_root(arguments.data_root), load_file("datasets.yml", Dataset))
     for package in ("torch", "torchvision", "snakemake", "numpyro", "arviz", "pytorch_fid"):
         print(f"  {package}: {'installed' if find_spec(package) else 'MISSING: pip install -c constraints.txt -e .'}")
     import torch
@@ -243,7 +254,7 @@ def parser() -> argparse.ArgumentParser:
         if function is reference:
             sub.add_argument("problem")
         if function is data:
-            sub.add_argument("name")
+            sub.add_argument("name", nargs="?")
     return top
 
 

@@ -1,5 +1,6 @@
 """The YAML files as typed models: runs, networks, datasets, profiles, tables, figures, claims."""
 
+import re
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -10,6 +11,7 @@ from benchmarks.catalogue import ROOT
 from benchmarks.errors import SuiteError, unknown
 
 FOLDER = ROOT / "benchmarks"
+OWN_IMAGES = re.compile(r"folder:(?P<path>.+?)(@(?P<side>[1-9]\d*))?")
 
 
 class Strict(BaseModel):
@@ -24,6 +26,7 @@ class TrainOptions(Strict):
     steps: int
     batch_size: int
     learning_rate: float | dict[str, float]
+    optimiser: Literal["adam", "rmsprop"] = "adam"
     betas: tuple[float, float] = (0.9, 0.999)
     weight_decay: float = 0.0
     simultaneous: bool = False
@@ -62,17 +65,51 @@ class Run(Strict):
 
 
 class Dataset(Strict):
-    """A named dataset or a problem without one."""
+    """A named dataset or a problem without one; files lie below the data root.
+
+    `pixels`: see methods.data.Images. `validation`: how many of the first training images are held out.
+    `checksums`: file -> md5 (null: none is published). `substitutes`: a folder or zip of images that is read where
+    those files are absent -> the words that mark it in protocol ids. `path`: the folder or zip of images itself, and
+    `side`: to which they are cropped and resized. `classifier`: the run that judges samples.
+    """
 
     kind: Literal["images", "problem"]
     source: str
     x_shape: tuple[int, ...] = (0,)
-    binarise: bool = False
+    pixels: Literal["binary", "binarised", "grey", "levels"] = "binary"
     validation: int = 0
     title: str = ""
     latent_dim: int | None = None
+    classifier: str = ""
     size: str = ""
-    checksums: dict[str, str] = {}
+    instructions: str = ""
+    checksums: dict[str, str | None] = {}
+    substitutes: dict[str, str] = {}
+    path: str = ""
+    side: int | None = None
+
+    @property
+    def files(self) -> list[str]:
+        """What must be on disk; nothing for an embedded dataset."""
+        return [*self.checksums, self.path] if self.path else list(self.checksums)
+
+    def present(self, root: Path) -> bool:
+        """Whether every file is there."""
+        return all((root / file).exists() for file in self.files)
+
+    def substitute(self, root: Path) -> str | None:
+        """The substitute to read, where the files are absent and it is there."""
+        there = (path for path in self.substitutes if (root / path).exists())
+        return None if self.present(root) else next(there, None)
+
+    def state(self, root: Path) -> str:
+        """`embedded`, `present`, the words of the substitute that is there, or `absent`."""
+        if not self.files:
+            return "embedded"
+        substitute = self.substitute(root)
+        if substitute is not None:
+            return self.substitutes[substitute]
+        return "present" if self.present(root) else "absent"
 
 
 class Profile(Strict):
@@ -198,3 +235,24 @@ def load_file(name: str, model: type[Model]) -> dict[str, Model]:
     """All entries of benchmarks/<name>."""
     path = FOLDER / name
     return {key: validated(f"benchmarks/{name}: {key}", model, content) for key, content in load_yaml(path).items()}
+
+
+def dataset_named(where: str, name: str, known: dict[str, Dataset]) -> Dataset:
+    """The dataset called `name`; `folder:<path>` and `folder:<path>@<side>` are anyone's images.
+
+    The path of a folder or a zip is relative to the current folder; with a side, images are cropped and resized to it.
+    """
+    own = OWN_IMAGES.fullmatch(name)
+    if own is not None:
+        path, side = Path(own["path"]).expanduser().resolve(), own["side"]
+        return Dataset(
+            kind="images",
+            source="folder",
+            pixels="levels",
+            title=name,
+            path=str(path),
+            side=int(side) if side else None,
+        )
+    if name not in known:
+        raise unknown(where, "dataset", name, [*known, "folder:<path>"])
+    return known[name]

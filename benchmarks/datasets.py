@@ -1,31 +1,43 @@
-"""Datasets: uint8 arrays with labels and splits, in memory. One function per source."""
+"""Datasets: uint8 arrays with labels and splits, in memory or memory-mapped; benchmarks/sources.py reads them."""
 
 import hashlib
 import os
-from collections.abc import Callable
+import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy
 import torch
 
 from benchmarks.config import Dataset
 from benchmarks.errors import NotRunError, SuiteError
+from benchmarks.image_files import Arrays, read_images
+from benchmarks.sources import SOURCES, NoDownloadError
 from methods.data import Images
 
 BINARISATION_SEED = 777  # as in the VampPrior and Sylvester code: test bits are drawn once, for every method
+PROTOCOLS = {
+    "binary": "binary",
+    "binarised": f"binarised, test bits frozen with seed {BINARISATION_SEED}",
+    "grey": "grey levels as probabilities",
+    "levels": "8-bit levels, bins of 1/256",
+}
+UNREADABLE = (OSError, RuntimeError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
 
 
 @dataclass(frozen=True)
 class Data:
-    """A loaded dataset: `train` for the game, `test_x` [n, *x_shape] in [0, 1] with its bits frozen."""
+    """A loaded dataset: `train` for the game, `test_x` [n, *x_shape] in [0, 1] with its bits frozen.
+
+    `pixels` is part of every protocol id; `test_y` [n] is None for a dataset without classes.
+    """
 
     name: str
     train: Images
     validation_x: torch.Tensor
     test_x: torch.Tensor
-    test_y: torch.Tensor
+    test_y: torch.Tensor | None
     pixels: str
 
     @property
@@ -34,49 +46,18 @@ class Data:
         return self.train.x_shape
 
 
-Arrays = tuple[numpy.ndarray, numpy.ndarray, numpy.ndarray, numpy.ndarray]
-
-
-def four_points(root: Path) -> Arrays:
-    """The 2x2 images with exactly one pixel lit (AVB figure 5); train and test are the same four."""
-    x = (numpy.eye(4).reshape(4, 1, 2, 2) * 255).astype(numpy.uint8)
-    return x, numpy.arange(4), x, numpy.arange(4)
-
-
-def digits(root: Path) -> Arrays:
-    """scikit-learn's 1,797 digits, 8x8 grey: 1,437 to train on, 360 to test on, by a fixed permutation."""
-    from sklearn.datasets import load_digits
-
-    bunch: Any = load_digits()
-    x = numpy.round(bunch.images / 16 * 255).astype(numpy.uint8)[:, None]
-    order = numpy.random.default_rng(0).permutation(len(x))
-    train, test = order[:1437], order[1437:]
-    return x[train], bunch.target[train], x[test], bunch.target[test]
-
-
-def mnist(root: Path) -> Arrays:
-    """MNIST through torchvision: 60,000 + 10,000 grey images, downloaded to the data root if absent."""
-    from torchvision.datasets import MNIST
-
-    sets = [MNIST(str(root), train=part, download=not (root / "MNIST" / "raw").exists()) for part in (True, False)]
-    train, test = ((s.data.numpy()[:, None], s.targets.numpy()) for s in sets)
-    return *train, *test
-
-
-SOURCES: dict[str, Callable[[Path], Arrays]] = {"four_points": four_points, "digits": digits, "mnist": mnist}
-
-
 def data_root(setting: str | None = None) -> Path:
     """Where downloaded data lie: the setting, else VGB_DATA_ROOT, else `data/` in the current folder."""
     return Path(setting or os.environ.get("VGB_DATA_ROOT") or "data").resolve()
 
 
-def verify(name: str, definition: Dataset, root: Path) -> None:
+def verify(definition: Dataset, root: Path) -> None:
     """SuiteError if a file that is present is not the file it should be."""
     for file, expected in definition.checksums.items():
         path = root / file
-        if path.exists():
-            found = hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
+        if expected is not None and path.exists():
+            with open(path, "rb") as content:
+                found = hashlib.file_digest(content, "md5").hexdigest()
             if found != expected:
                 raise SuiteError(
                     f"{path}: {path.stat().st_size} bytes with md5 {found}, expected {expected}: truncated or "
@@ -84,48 +65,61 @@ def verify(name: str, definition: Dataset, root: Path) -> None:
                 )
 
 
-def present(name: str, definition: Dataset, root: Path) -> bool:
-    """Whether every file of the dataset is on disk (always, for embedded ones)."""
-    return all((root / file).exists() for file in definition.checksums)
+def absent(name: str, definition: Dataset, root: Path, error: BaseException) -> NotRunError:
+    """What was looked for where, why it cannot be fetched, and what to put there."""
+    reason = (str(error).splitlines() or [type(error).__name__])[0][:120]
+    why = reason if isinstance(error, NoDownloadError) else f"its download failed ({reason})"
+    files = definition.files if len(definition.files) < 8 else [definition.files[0], "...", *definition.files[-2:]]
+    by_hand = f" ({definition.instructions})" if definition.instructions else ""
+    known = " (md5 in benchmarks/datasets.yml)" if any(definition.checksums.values()) else ""
+    return NotRunError(
+        f"dataset {name} not found in {root} and {why}; put {definition.size} there as {', '.join(files)}{known}"
+        f"{by_hand} or set VGB_DATA_ROOT; profile quick needs no download"
+    )
 
 
 def load_arrays(name: str, definition: Dataset, root: Path) -> Arrays:
     """The arrays of a dataset, checked; NotRunError with what to put where if it cannot be had."""
-    verify(name, definition, root)
+    if definition.source not in SOURCES:
+        raise SuiteError(f"benchmarks/datasets.yml: {name}: unknown source {definition.source!r}")
+    verify(definition, root)
+    substitute = definition.substitute(root)
     try:
-        return SOURCES[definition.source](root)
-    except (OSError, RuntimeError, ValueError) as error:
-        if present(name, definition, root):
+        found = read_images(root / substitute) if substitute else SOURCES[definition.source](definition, root)
+    except UNREADABLE as error:
+        if substitute or definition.present(root):
             raise SuiteError(f"{name}: cannot be read from {root}: {error}; delete its files and run again") from error
-        raise NotRunError(
-            f"dataset {name} not found in {root} and its download failed ({str(error).splitlines()[0][:120]}); put "
-            f"{definition.size} there as {', '.join(definition.checksums)} (md5 in benchmarks/datasets.yml) or set "
-            f"VGB_DATA_ROOT; profile quick needs no download"
-        ) from error
+        raise absent(name, definition, root, error) from error
+    shape, expected = found.train_x.shape[1:], definition.x_shape
+    if not len(found.train_x) or not len(found.test_x) or expected not in ((0,), shape):
+        raise SuiteError(f"{name}: {len(found.train_x)} training images of shape {shape}; expected {expected}")
+    return found
 
 
 def load(name: str, definition: Dataset, root: Path, device: torch.device) -> Data:
     """Load a dataset; raises SuiteError or NotRunError with one line."""
-    if definition.source not in SOURCES:
-        raise SuiteError(f"benchmarks/datasets.yml: {name}: unknown source {definition.source!r}")
-    train_x, train_y, test_x, test_y = load_arrays(name, definition, root)
-    if train_x.shape[1:] != tuple(definition.x_shape) or not len(train_x) or not len(test_x):
-        raise SuiteError(
-            f"{name}: {len(train_x)} training images of shape {train_x.shape[1:]}; expected {definition.x_shape}"
-        )
-    held_out, train_x = train_x[: definition.validation], train_x[definition.validation :]
-    images = Images(
-        torch.from_numpy(train_x).to(device),
-        torch.from_numpy(train_y[definition.validation :]).to(device),
-        definition.binarise,
-    )
+    found, held_out = load_arrays(name, definition, root), definition.validation
+
+    def labels(y: numpy.ndarray | None) -> torch.Tensor | None:
+        return None if y is None else torch.from_numpy(y).to(device)
+
+    train_y = None if found.train_y is None else found.train_y[held_out:]
+    train = Images(torch.from_numpy(found.train_x[held_out:]).to(device), labels(train_y), definition.pixels)
     random = numpy.random.RandomState(BINARISATION_SEED)
 
-    def frozen(x: numpy.ndarray) -> torch.Tensor:
-        grey = x.astype(numpy.float32) / 255
-        bits = (random.random_sample(grey.shape) < grey).astype(numpy.float32) if definition.binarise else grey
-        return torch.from_numpy(bits).to(device)
+    def frozen(v: numpy.ndarray) -> torch.Tensor:
+        """What a test image is: the centres of the bins of 8-bit levels, else v/255 or bits drawn from it."""
+        x = v.astype(numpy.float32)
+        if definition.pixels == "levels":
+            x += 0.5
+            x /= 256
+        else:
+            x /= 255
+        if definition.pixels == "binarised":
+            x = (random.random_sample(x.shape) < x).astype(numpy.float32)
+        return torch.from_numpy(x).to(device)
 
-    test = frozen(test_x)
-    pixels = f"binarised, test bits frozen with seed {BINARISATION_SEED}" if definition.binarise else "binary"
-    return Data(name, images, frozen(held_out), test, torch.from_numpy(test_y), pixels)
+    test = frozen(found.test_x)
+    substitute = definition.substitute(root)
+    pixels = PROTOCOLS[definition.pixels] + (f", {definition.substitutes[substitute]}" if substitute else "")
+    return Data(name, train, frozen(found.train_x[:held_out]), test, labels(found.test_y), pixels)

@@ -20,6 +20,10 @@ def provides(method: Declared, dataset: Dataset, latent_dim: int) -> set[str]:
     found = set(method.provides())
     if dataset.kind == "problem":
         return (found - {"decoder"}) | {"problem"}
+    if "decoder" in found:  # its means are images
+        found |= {"sample", "reconstruct"} if "encode" in found else {"sample"}
+    if dataset.classifier:
+        found.add("classifier")
     return found | {"data"} | ({"latent_2d"} if latent_dim == 2 else set())
 
 
@@ -69,9 +73,7 @@ class Definitions:
         """Name and definition of the dataset that the run uses in this profile (a stand-in, perhaps)."""
         name = self.run(run).dataset
         name = self.profile.stand_ins.get(name, name)
-        if name not in self.datasets:
-            raise unknown(f"run {run}", "dataset", name, self.datasets)
-        return name, self.datasets[name]
+        return name, config.dataset_named(f"run {run}", name, self.datasets)
 
     def method_of(self, run: str) -> Declared:
         """The declared method class of a run."""
@@ -122,10 +124,11 @@ class Definitions:
         for key in nested:
             if key not in declared.parameters or declared.parameters[key].plain:
                 raise unknown(where, f"component of {declared.name}", key, declared.parameters)
-        plain = {k: v for k, v in value.items() if k != "class" and k not in nested}
+        copies = {k: v for k, v in value.items() if k == "copies"}
+        plain = {k: v for k, v in value.items() if k not in ("class", "copies") and k not in nested}
         catalogue.check_options(where, declared, plain)
         inner = {k: self.component(run, f"{role}.{k}", v) for k, v in nested.items()}
-        return {"class": declared.target, **plain, **inner}
+        return {"class": declared.target, **copies, **plain, **inner}
 
     def specification(self, run: str) -> dict[str, Any]:
         """The resolved run: everything that training depends on, and nothing else."""
@@ -177,9 +180,5 @@ class Definitions:
         return catalogue.code_hash(files)
 
     def data_state(self, run: str) -> str:
-        """`embedded`, `present` or `absent`: a cell that lacked its data is tried again once they are there."""
-        definition = self.dataset_of(run)[1]
-        if not definition.checksums:
-            return "embedded"
-        root = Path(os.environ.get("VGB_DATA_ROOT") or "data")
-        return "present" if all((root / file).exists() for file in definition.checksums) else "absent"
+        """See Dataset.state: a cell that lacked its data is tried again once they are there."""
+        return self.dataset_of(run)[1].state(Path(os.environ.get("VGB_DATA_ROOT") or "data"))

@@ -12,13 +12,14 @@ import torch
 
 from benchmarks import catalogue
 from benchmarks.catalogue import Declared
-from benchmarks.config import Dataset, load_file
+from benchmarks.config import Dataset, dataset_named, load_file
 from benchmarks.definitions import provides
 from benchmarks.errors import NotRunError, SuiteError
 from benchmarks.execute import choose_device, load_trained, seed_of, sha256
 from benchmarks.records import Evaluation, MetricFile, Result, RunRecord, Status, canonical, read, write
 from benchmarks.trained import Estimate, Trained
 from methods.checkpoint import load_weights
+from methods.method import Method
 
 
 def missing_capabilities(declared: Declared, provides: set[str]) -> list[str]:
@@ -64,9 +65,19 @@ def snapshots(folder: Path, steps: list[int]) -> list[tuple[int, Path]]:
     return [(step, path) for step, path in paths if path.exists()]
 
 
-def key_of(record: RunRecord, declared: Declared, entry: dict[str, Any], reference: Path) -> str:
-    """A metric file is current while its weights, options, code and reference are the same."""
-    parts = [record.weights_sha256, canonical(entry), sha256(reference) if reference.exists() else ""]
+def classifier_folder(dataset: str, references: Path) -> Path | None:
+    """Where the dataset's evaluation classifier was trained, if it has one."""
+    name = dataset_named("run", dataset, load_file("datasets.yml", Dataset)).classifier
+    return references.parent / name / "seed0" if name else None
+
+
+def key_of(record: RunRecord, declared: Declared, entry: dict[str, Any], references: Path) -> str:
+    """A metric file is current while its weights, options, code, reference and classifier are the same."""
+    basis = [references / f"{record.dataset}.npz"]
+    folder = classifier_folder(record.dataset, references)
+    if folder is not None and "classifier" in declared.literals.get("needs", ()):
+        basis.append(folder / "weights.safetensors")
+    parts = [record.weights_sha256, canonical(entry), *(sha256(path) for path in basis if path.exists())]
     return hashlib.sha256("/".join(parts).encode()).hexdigest()[:16]
 
 
@@ -97,7 +108,7 @@ def evaluate(
     for name, entry in metrics.items():
         declared = catalogue.metrics()[name]
         path = folder / f"{name}.json"
-        key = key_of(record, declared, entry, references / f"{record.dataset}.npz")
+        key = key_of(record, declared, entry, references)
         current = read(path, MetricFile) if path.exists() else None
         if failure is None and current is not None and current.key == key and current.results[-1].status == "ok":
             statuses[name] = "ok"
@@ -139,12 +150,33 @@ def provided(record: RunRecord) -> set[str]:
     """What the run can answer: its method's literal, and what its data add."""
     target = record.specification["method"]
     declared = catalogue.component_class(record.run, target if ".py:" in target else method_name(record))
-    dataset = load_file("datasets.yml", Dataset)[record.dataset]
+    dataset = dataset_named(f"run {record.run}", record.dataset, load_file("datasets.yml", Dataset))
     return provides(declared, dataset, record.specification["latent_dim"])
 
 
 def open_trained(record: RunRecord, folder: Path, root: Path, references: Path, device: torch.device) -> Trained:
     """The trained method with its data, ready for metrics."""
     method, data, problem = load_trained(record, folder, root, device)
-    latent_dim = record.specification["latent_dim"]
-    return Trained(method, latent_dim, record.dataset, data, problem, folder, references, device)
+    judge_folder = classifier_folder(record.dataset, references)
+
+    def judge() -> tuple[Method, float]:
+        assert judge_folder is not None
+        judged = read(judge_folder / "run.json", RunRecord)
+        if judged.status != "ok":
+            raise NotRunError(f"classifier {judged.run}: training {judged.status}: {judged.reason}")
+        accuracy = read(judge_folder / "accuracy.json", MetricFile).results[-1].value
+        return load_trained(judged, judge_folder, root, device)[0], accuracy or 0.0
+
+    return Trained(
+        method,
+        record.specification["latent_dim"],
+        record.dataset,
+        data,
+        problem,
+        folder,
+        references,
+        device,
+        provides=frozenset(provided(record)),
+        images_per_second=record.images_per_second,
+        judge=judge if judge_folder is not None else None,
+    )

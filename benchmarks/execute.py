@@ -17,7 +17,7 @@ import numpy
 import torch
 
 from benchmarks import datasets
-from benchmarks.config import Dataset, load_file
+from benchmarks.config import Dataset, dataset_named, load_file
 from benchmarks.errors import NotRunError, SuiteError
 from benchmarks.problems import problem_named
 from benchmarks.records import RunRecord, canonical, write
@@ -83,7 +83,7 @@ def sha256(path: Path) -> str:
 
 def open_data(name: str, root: Path, device: torch.device) -> tuple[datasets.Data | None, Any, Images]:
     """(data, problem, training images): one of the first two is None."""
-    definition = load_file("datasets.yml", Dataset)[name]
+    definition = dataset_named("run", name, load_file("datasets.yml", Dataset))
     if definition.kind == "problem":
         return None, problem_named(name).to(device), Images(torch.zeros(1, 0, dtype=torch.uint8, device=device))
     data = datasets.load(name, definition, root, device)
@@ -102,7 +102,7 @@ def build(specification: dict[str, Any], images: Images, problem: Any, seed: int
 
 
 def validation(specification: dict[str, Any], data: datasets.Data | None) -> Callable[[Method], float] | None:
-    """Mean loss of the first player on held-out images, lower is better; None unless the run asks for it."""
+    """Mean validation loss on held-out images, lower is better; None unless the run asks for it."""
     if not specification["train"]["validate_every"]:
         return None
     if data is None or not len(data.validation_x):
@@ -112,7 +112,7 @@ def validation(specification: dict[str, Any], data: datasets.Data | None) -> Cal
     def score(method: Method) -> float:
         method.eval()
         with torch.no_grad():
-            loss = next(iter(method.players().values())).loss
+            loss = method.validation_loss
             found = float(torch.stack([loss(batch_of(x)) for x in data.validation_x.split(1000)]).mean())
         method.train()
         return found

@@ -127,7 +127,15 @@ class Suite(Definitions):
             able = self.provides(run)
             needs = {n: set(d.literals.get("needs", ())) for n, d in catalogue.metrics().items()}
             found.setdefault(run, set()).update(n for n, need in needs.items() if need <= able)
+        for run in list(found):
+            if self.judged(run, found[run]):
+                found.setdefault(self.dataset_of(run)[1].classifier, set()).add("accuracy")
         return found
+
+    def judged(self, run: str, metrics: set[str]) -> bool:
+        """Whether one of the metrics of this run needs the dataset's classifier, and there is one."""
+        needed = any("classifier" in catalogue.metrics()[m].literals.get("needs", ()) for m in metrics)
+        return needed and "classifier" in self.provides(run)
 
     def metric_options(self, run: str) -> dict[str, dict[str, Any]]:
         """Metric -> options and code hash, for the metrics asked of this run."""
@@ -157,8 +165,8 @@ class Suite(Definitions):
     @cached_property
     def problems(self) -> list[str]:
         """Problems that need a reference."""
-        names = {self.dataset_of(run)[0] for run in self.wanted}
-        return sorted(n for n in names if self.datasets[n].kind == "problem")
+        used = dict(self.dataset_of(run) for run in self.wanted)
+        return sorted(name for name, definition in used.items() if definition.kind == "problem")
 
     def specification_json(self, run: str) -> str:
         """The run's specification as canonical JSON."""
@@ -178,9 +186,13 @@ class Suite(Definitions):
         return f"--profile {self.name}{runs}" + (f" --only {' '.join(self.only)}" if self.only else "")
 
     def reference_files(self, run: str) -> list[str]:
-        """The reference that evaluating the run needs, if any."""
+        """What evaluating the run needs besides its weights: a problem's reference, an evaluated classifier."""
         name, definition = self.dataset_of(run)
-        return [f"results/{self.name}/references/{name}.json"] if definition.kind == "problem" else []
+        if definition.kind == "problem":
+            return [f"results/{self.name}/references/{name}.json"]
+        if self.judged(run, self.wanted[run] | self.everything.get(run, set())):
+            return [f"results/{self.name}/{definition.classifier}/seed0/metrics.json"]
+        return []
 
     def reference_code(self) -> str:
         """Hash of the code that references depend on."""

@@ -41,6 +41,15 @@ class Trained:
     references: Path
     device: torch.device
     final: bool = True
+    provides: frozenset[str] = frozenset()
+    images_per_second: float = 0.0
+    judge: Callable[[], tuple[Method, float]] | None = None
+
+    def classifier(self) -> tuple[Method, float]:
+        """The dataset's evaluation classifier and its accuracy on test data."""
+        if self.judge is None:
+            raise NotRunError(f"dataset {self.dataset} has no classifier")
+        return self.judge()
 
     def test_x(self, n: int) -> Tensor:
         """The first n test images [n, *x_shape] (all of them if there are fewer)."""

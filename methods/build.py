@@ -1,7 +1,8 @@
 """Builds networks and methods from a resolved specification.
 
 A component is `{"class": "module:Class", option: value, ...}`; options that are themselves components are
-built first. `x_shape`, `latent_dim` and `in_shape` are filled in from the data where a constructor has them.
+built first; `copies: n` builds n of them, each with its own start, as a ModuleList. `x_shape`, `latent_dim` and
+`in_shape` are filled in from the data where a constructor has them.
 """
 
 import importlib
@@ -9,6 +10,8 @@ import importlib.util
 import inspect
 from pathlib import Path
 from typing import Any
+
+from torch import nn
 
 from methods.method import Method
 
@@ -29,6 +32,9 @@ def class_named(path: str) -> type:
 
 def build_component(description: dict[str, Any], context: dict[str, Any]) -> Any:
     """An instance of `description["class"]`, nested components first."""
+    if "copies" in description:
+        single = {key: value for key, value in description.items() if key != "copies"}
+        return nn.ModuleList(build_component(single, context) for _ in range(description["copies"]))
     cls = class_named(description["class"])
     options = {
         key: build_component(value, context) if isinstance(value, dict) and "class" in value else value
@@ -44,7 +50,8 @@ def build_method(specification: dict[str, Any], x_shape: tuple[int, ...], proble
     shapes = {"x_shape": tuple(x_shape), "latent_dim": specification["latent_dim"]}
     parts: dict[str, Any] = {}
     for role, description in specification["components"].items():
-        in_shape = (specification["latent_dim"],) if role == "decoder" else tuple(x_shape)
+        from_z = role in ("decoder", "generator", "generators")
+        in_shape = (specification["latent_dim"],) if from_z else tuple(x_shape)
         parts[role] = build_component(description, {**shapes, "in_shape": in_shape})
     if problem is not None:
         parts["decoder"] = problem

@@ -1,21 +1,52 @@
 """Training data in memory: one uint8 tensor, indexed by the loop."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from methods.game import Batch
 
+PixelsAs = Literal["binary", "binarised", "grey", "levels"]
+LARGEST_NOISE = 1 - 2**-16  # in float32, 255 + u rounds up to 256 for any larger u, and the level would be lost
+
+
+def shares(v: Tensor) -> Tensor:
+    """uint8 v as v/255."""
+    return v.float().div_(255)
+
+
+def bits(v: Tensor) -> Tensor:
+    """Fresh x ~ Bernoulli(v/255)."""
+    return torch.bernoulli(shares(v))
+
+
+def dequantised(v: Tensor) -> Tensor:
+    """(v + u)/256 with fresh u ~ U(0, 1) per sub-pixel (AS-VAE, section 5.1); v is the floor of 256 x, exactly."""
+    return torch.rand(v.shape, device=v.device).clamp_(max=LARGEST_NOISE).add_(v).div_(256)
+
+
+TRAINING: dict[PixelsAs, Callable[[Tensor], Tensor]] = {
+    "binary": shares,
+    "binarised": bits,
+    "grey": shares,
+    "levels": dequantised,
+}
+
 
 @dataclass(frozen=True)
 class Images:
-    """uint8 `pixels` [n, *x_shape]; `binarise` draws x ~ Bernoulli(grey level) anew at every read."""
+    """uint8 `pixels` [n, *x_shape] (memory-mapped, perhaps), class `labels` [n], and what a pixel means in training.
+
+    `binary`: 0 or 255, read as 0 or 1. `binarised`: bits drawn at every read. `grey`: probabilities v/255.
+    `levels`: 8-bit levels, dequantised at every read.
+    """
 
     pixels: Tensor
     labels: Tensor | None = None
-    binarise: bool = False
+    pixels_as: PixelsAs = "binary"
 
     @property
     def x_shape(self) -> tuple[int, ...]:
@@ -27,9 +58,7 @@ class Images:
 
     def batch(self, index: Tensor, step: int = 0) -> Batch:
         """The examples at `index`, in [0, 1]."""
-        x = self.pixels[index].float().div_(255)
-        if self.binarise:
-            x = torch.bernoulli(x)
+        x = TRAINING[self.pixels_as](self.pixels[index])
         return Batch(x, None if self.labels is None else self.labels[index], step)
 
 

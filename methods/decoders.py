@@ -1,23 +1,55 @@
-"""Decoders: z [batch, latent] -> p(x|z), a `torch.distributions.Distribution` over x, with prior N(0, I)."""
+"""Decoders: z [batch, latent] -> p(x|z) over x [batch, *x_shape], with the prior N(0, I); generators have no density.
 
-from math import prod
+Natural images are 8-bit levels v. In training x = (v + u)/256 with u ~ U(0, 1), and `log_likelihood` is a density; at
+test `log_mass` is the decoder's mass of the bin [v/256, (v + 1)/256] that holds x (AS-VAE section 5.1).
+"""
+
+from abc import ABC, abstractmethod
+from math import log, prod
 
 import torch
 from torch import Tensor, nn
 from torch.distributions import Bernoulli, Independent
+from torch.special import log_ndtr
 
 from methods.networks import Body, linear
-from methods.terms import log_standard_normal, softplus
+from methods.terms import LOG_2PI, log_standard_normal, softplus
 
 
-class BernoulliDecoder(nn.Module):
-    """Independent Bernoulli pixels given z ~ N(0, I_latent)."""
+class LatentModel(nn.Module):
+    """Something that turns z ~ N(0, I_latent) into x: `body` gives `per_pixel` numbers for each sub-pixel."""
+
+    per_pixel = 1
 
     def __init__(self, x_shape: tuple, latent_dim: int, body: Body):
         super().__init__()
         self.x_shape, self.latent_dim, self.body = tuple(x_shape), latent_dim, body
-        direct = body.emits_x
-        self.head = nn.Identity() if direct else linear(body.out_features, prod(x_shape))
+        wanted = self.per_pixel * prod(x_shape)
+        if body.emits_x and body.out_features != wanted:
+            raise ValueError(f"body gives {body.out_features} numbers, expected {wanted}; set its option `outputs`")
+        self.head = nn.Identity() if body.emits_x else linear(body.out_features, wanted)
+
+    def log_prior(self, z: Tensor) -> Tensor:
+        """log p(z) [batch], nats."""
+        return log_standard_normal(z)
+
+    def sample_prior(self, n: int, device: torch.device | str = "cpu") -> Tensor:
+        """n draws of z ~ N(0, I) [n, latent]."""
+        return torch.randn(n, self.latent_dim, device=device)
+
+
+class Generator(LatentModel):
+    """x = sigmoid(body(z)): an image in [0, 1] and no density (GANs, ALI)."""
+
+    def mean(self, z: Tensor) -> Tensor:
+        """The image [batch, *x_shape]."""
+        return torch.sigmoid(self.head(self.body(z))).reshape(-1, *self.x_shape)
+
+    generate = mean
+
+
+class BernoulliDecoder(LatentModel):
+    """Independent Bernoulli pixels; grey x are Bernoulli probabilities."""
 
     def logits(self, z: Tensor) -> Tensor:
         """Flat logits [batch, prod(x_shape)]."""
@@ -27,15 +59,87 @@ class BernoulliDecoder(nn.Module):
         logits = self.logits(z).reshape(-1, *self.x_shape)
         return Independent(Bernoulli(logits=logits, validate_args=False), len(self.x_shape), validate_args=False)
 
-    def log_prior(self, z: Tensor) -> Tensor:
-        """log p(z) [batch], nats."""
-        return log_standard_normal(z)
+    def mean(self, z: Tensor) -> Tensor:
+        """Probabilities [batch, *x_shape]."""
+        return self.logits(z).sigmoid().reshape(-1, *self.x_shape)
+
+    generate = mean  # bits have no reparametrisation: adversaries see grey levels
 
     def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
-        """log p(x|z) [batch], nats, summed over pixels; grey x are Bernoulli probabilities."""
+        """log p(x|z) [batch], nats, summed over pixels."""
         logits, x = self.logits(z), x.flatten(1)
         return (x * logits - softplus(logits)).sum(1)
 
-    def sample_prior(self, n: int, device: torch.device | str = "cpu") -> Tensor:
-        """n draws of z ~ N(0, I) [n, latent]."""
-        return torch.randn(n, self.latent_dim, device=device)
+    log_mass = log_likelihood
+
+
+class LocationScaleDecoder(LatentModel, ABC):
+    """Independent sub-pixels m(z) + s(z) e, m in (0, 1), s at least half a bin (1/512)."""
+
+    per_pixel = 2
+
+    def parameters_at(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """m and log s, flat [batch, prod(x_shape)]; s starts near 0.2."""
+        m, raw = self.head(self.body(z)).chunk(2, 1)
+        return torch.sigmoid(m), log(1 / 512) + softplus(raw + 4.6)
+
+    def mean(self, z: Tensor) -> Tensor:
+        """m(z) [batch, *x_shape]."""
+        return self.parameters_at(z)[0].reshape(-1, *self.x_shape)
+
+    def generate(self, z: Tensor) -> Tensor:
+        """A reparametrised draw of x [batch, *x_shape], which may lie outside [0, 1]."""
+        m, log_s = self.parameters_at(z)
+        return (m + log_s.exp() * self.noise(m)).reshape(-1, *self.x_shape)
+
+    def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
+        """log density p(x|z) [batch] at dequantised x, nats."""
+        m, log_s = self.parameters_at(z)
+        return (self.log_density((x.flatten(1) - m) / log_s.exp()) - log_s).sum(1)
+
+    def log_mass(self, x: Tensor, z: Tensor) -> Tensor:
+        """log P(v|z) [batch], nats, of the 8-bit level v = floor(256 x)."""
+        m, log_s = self.parameters_at(z)
+        low = (x.flatten(1) * 256).floor().clamp(0, 255) / 256
+        return self.log_interval((low - m) / log_s.exp(), (low + 1 / 256 - m) / log_s.exp()).sum(1)
+
+    @abstractmethod
+    def noise(self, like: Tensor) -> Tensor:
+        """Standard noise e."""
+
+    @abstractmethod
+    def log_density(self, e: Tensor) -> Tensor:
+        """Its log density."""
+
+    @abstractmethod
+    def log_interval(self, a: Tensor, b: Tensor) -> Tensor:
+        """log(F(b) - F(a)) for a < b, stable in both tails."""
+
+
+class GaussianDecoder(LocationScaleDecoder):
+    """Gaussian sub-pixels (AS-VAE section 5.1)."""
+
+    def noise(self, like: Tensor) -> Tensor:
+        return torch.randn_like(like)
+
+    def log_density(self, e: Tensor) -> Tensor:
+        return -0.5 * (e.square() + LOG_2PI)
+
+    def log_interval(self, a: Tensor, b: Tensor) -> Tensor:
+        flip = a + b > 0  # F(b) - F(a) = F(-a) - F(-b): both ends in the lower tail, where log F is exact
+        a, b = torch.where(flip, -b, a), torch.where(flip, -a, b)
+        upper = log_ndtr(b)
+        return upper + torch.log(-torch.expm1(log_ndtr(a) - upper))
+
+
+class LogisticDecoder(LocationScaleDecoder):
+    """Logistic sub-pixels: lighter tails of the sums, closed-form masses."""
+
+    def noise(self, like: Tensor) -> Tensor:
+        return torch.logit(torch.rand_like(like), eps=1e-6)
+
+    def log_density(self, e: Tensor) -> Tensor:
+        return -softplus(e) - softplus(-e)
+
+    def log_interval(self, a: Tensor, b: Tensor) -> Tensor:
+        return -softplus(-b) - softplus(a) + torch.log(-torch.expm1(a - b))

@@ -1,8 +1,8 @@
 """Encoders: x [batch, *x_shape] -> q(z|x), an object with `rsample()`.
 
 An encoder with a density returns a `torch.distributions.Distribution`; an implicit one returns an
-`ImplicitPosterior`, which only samples, and gives Monte-Carlo moments. `provides` says which:
-`log_prob` (density), `closed_kl` (diagonal Gaussian).
+`ImplicitPosterior`, which only samples, and gives Monte-Carlo moments. `provides` says which: `log_prob` (density
+of its own draws), `foreign_log_prob` (of any z), `closed_kl` (diagonal Gaussian).
 """
 
 from collections.abc import Callable
@@ -55,7 +55,7 @@ class ImplicitPosterior:
 class GaussianEncoder(nn.Module):
     """q(z|x) = N(mu(x), diag sd(x)^2)."""
 
-    provides = ("log_prob", "closed_kl")
+    provides = ("log_prob", "foreign_log_prob", "closed_kl")
 
     def __init__(self, latent_dim: int, body: Body):
         super().__init__()
@@ -66,6 +66,18 @@ class GaussianEncoder(nn.Module):
     def forward(self, x: Tensor):
         h = self.body(x)
         return diagonal_gaussian(self.mean(h), self.log_sd(h))
+
+
+class PointEncoder(nn.Module):
+    """z = mu(x), without noise: the encoder of BiGAN."""
+
+    def __init__(self, latent_dim: int, body: Body):
+        super().__init__()
+        self.body, self.mean = body, linear(body.out_features, latent_dim)
+
+    def forward(self, x: Tensor) -> ImplicitPosterior:
+        z = self.mean(self.body(x))
+        return ImplicitPosterior(lambda n: z.expand(max(n, 1), *z.shape), moments=(z, torch.zeros_like(z)))
 
 
 class MeanFieldGaussian(nn.Module):

@@ -24,24 +24,75 @@ class FlowPosterior:
         return self._transform()[0]
 
 
-def planar_layer(
-    z: Float[Tensor, "batch latent"], u: Tensor, w: Tensor, b: Float[Tensor, "*batch"]
-) -> tuple[Tensor, Tensor]:
-    """One planar layer z + u^ tanh(w.z + b) and log |det| (Rezende & Mohamed 2015, eqs 10-12, appendix A.1).
-
-    u^ = u + (softplus(w.u) - 1 - w.u) w / |w|^2 makes w.u^ > -1, hence the layer invertible.
-    """
+def constrained(u: Float[Tensor, "*batch latent"], w: Tensor) -> Tensor:
+    """u^ = u + (softplus(w.u) - 1 - w.u) w / |w|^2, so that w.u^ > -1 and the layer is invertible (appendix A.1)."""
     wu = (w * u).sum(-1, keepdim=True)
-    u_hat = u + (softplus(wu) - 1 - wu) * w / w.square().sum(-1, keepdim=True).clamp_min(1e-12)
+    return u + (softplus(wu) - 1 - wu) * w / w.square().sum(-1, keepdim=True).clamp_min(1e-12)
+
+
+def planar_log_det(h: Tensor, c: Tensor) -> Tensor:
+    """log |1 + (1 - h^2) w.u^| for h = tanh(w.z + b) and c = w.u^."""
+    return torch.log1p((1 - h.square()) * c).clamp_min(-50)
+
+
+def planar_layer(
+    z: Float[Tensor, "batch latent"], u_hat: Tensor, w: Tensor, b: Float[Tensor, "*batch"]
+) -> tuple[Tensor, Tensor]:
+    """One planar layer z + u^ tanh(w.z + b) and log |det| (Rezende & Mohamed 2015, eqs 10-12)."""
     h = torch.tanh((w * z).sum(-1) + b)
-    log_det = torch.log1p((1 - h.square()) * (w * u_hat).sum(-1)).clamp_min(-50)
-    return z + u_hat * h.unsqueeze(-1), log_det
+    return z + u_hat * h.unsqueeze(-1), planar_log_det(h, (w * u_hat).sum(-1))
+
+
+def inverse_planar_layer(
+    z: Float[Tensor, "batch latent"], u_hat: Tensor, w: Tensor, b: Float[Tensor, "*batch"]
+) -> tuple[Tensor, Tensor]:
+    """The layer's input and its log |det| there: a = w.z_in + b is the root of a + c tanh(a) = w.z + b, c = w.u^.
+
+    The left side rises, since c > -1: bisection between the bounds |a - (w.z + b)| <= |c|. The last step is
+    Newton's, with gradients in c and in w.z + b: those of the implicit function theorem.
+    """
+    c, target = (w * u_hat).sum(-1), (w * z).sum(-1) + b
+    with torch.no_grad():
+        low, high = target - c.abs(), target + c.abs()
+        for _ in range(30):
+            a = 0.5 * (low + high)
+            below = a + c * a.tanh() < target
+            low, high = torch.where(below, a, low), torch.where(below, high, a)
+        a = 0.5 * (low + high)
+    h = torch.tanh(a)
+    a = a - (a + c * h - target) / (1 + c * (1 - h.square())).clamp_min(1e-4)
+    h = torch.tanh(a)
+    return z - u_hat * h.unsqueeze(-1), planar_log_det(h, c)
+
+
+class PlanarFlowPosterior(FlowPosterior):
+    """Base Gaussian and planar layers with parameters u_hat, w [batch, length, latent] and b [batch, length]."""
+
+    def __init__(self, base, u_hat: Tensor, w: Tensor, b: Tensor):
+        super().__init__(self._draw)
+        self._base, self._layers = base, list(zip(u_hat.unbind(1), w.unbind(1), b.unbind(1), strict=True))
+
+    def _draw(self) -> tuple[Tensor, Tensor]:
+        z = self._base.rsample()
+        log_q = self._base.log_prob(z)
+        for layer in self._layers:
+            z, log_det = planar_layer(z, *layer)
+            log_q = log_q - log_det
+        return z, log_q
+
+    def log_prob(self, z: Tensor) -> Tensor:
+        """log q(z|x) [batch] at any z [batch, latent], through the flow's inverse."""
+        total = torch.zeros_like(z[:, 0])
+        for layer in reversed(self._layers):
+            z, log_det = inverse_planar_layer(z, *layer)
+            total = total + log_det
+        return self._base.log_prob(z) - total
 
 
 class PlanarFlowEncoder(nn.Module):
     """Gaussian base and `length` planar layers whose parameters are functions of x (amortised)."""
 
-    provides = ("log_prob",)
+    provides = ("log_prob", "foreign_log_prob")
 
     def __init__(self, latent_dim: int, body: Body, length: int):
         super().__init__()
@@ -51,21 +102,11 @@ class PlanarFlowEncoder(nn.Module):
         self.w, self.b = linear(n, length * latent_dim), linear(n, length)
         self.u = linear(n, length * latent_dim, 0.01)  # long flows must start near the identity
 
-    def forward(self, x: Tensor) -> FlowPosterior:
+    def forward(self, x: Tensor) -> PlanarFlowPosterior:
         h = self.body(x)
-        base = diagonal_gaussian(self.mean(h), self.log_sd(h))
         shape = (x.shape[0], self.length, self.latent_dim)
-        u, w, b = self.u(h).reshape(shape), self.w(h).reshape(shape), self.b(h)
-
-        def transform() -> tuple[Tensor, Tensor]:
-            z = base.rsample()
-            log_q = base.log_prob(z)
-            for k in range(self.length):
-                z, log_det = planar_layer(z, u[:, k], w[:, k], b[:, k])
-                log_q = log_q - log_det
-            return z, log_q
-
-        return FlowPosterior(transform)
+        u, w = self.u(h).reshape(shape), self.w(h).reshape(shape)
+        return PlanarFlowPosterior(diagonal_gaussian(self.mean(h), self.log_sd(h)), constrained(u, w), w, self.b(h))
 
 
 class MaskedNet(nn.Module):

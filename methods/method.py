@@ -9,11 +9,15 @@ provide) and `provides` (which questions below it answers):
 - `encode`: draws of z given x
 - `decoder`: an explicit p(x|z) and prior: AIS, quadrature, samples, reconstructions
 - `log_density`: log q(z) where there is no data: exact KL to a known posterior
+- `log_prob`: log p(x) of an 8-bit or binary image, exactly (autoregressive models)
+- `sample`, `reconstruct`: images, where there need be no likelihood; a `decoder` gives the first by itself,
+  with `encode` the second too
 """
 
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -39,6 +43,19 @@ class Method(nn.Module, ABC):
     def encode(self, x: Tensor) -> Float[Tensor, "batch latent"]:
         """A draw of z ~ q(z|x) for each x [batch, *x_shape]."""
         return self.encoder(x).rsample()
+
+    def sample(self, n: int, device: torch.device | str = "cpu") -> Tensor:
+        """n images [n, *x_shape] in [0, 1]: the decoder's means (or the generator's images) at z ~ p(z)."""
+        return self.decoder.mean(self.decoder.sample_prior(n, device)).clamp(0, 1)
+
+    def reconstruct(self, x: Tensor) -> Tensor:
+        """The decoder's mean [batch, *x_shape] at the encoder's mean, or at a draw where q has no known mean."""
+        q = self.encoder(x)
+        return self.decoder.mean(q.mean if hasattr(q, "mean") else q.rsample()).clamp(0, 1)
+
+    def validation_loss(self, batch: Batch) -> Tensor:
+        """What early stopping watches (a scalar, lower is better): the first player's loss."""
+        return next(iter(self.players().values())).loss(batch)
 
     def moments(self, x: Tensor) -> tuple[Tensor, Tensor] | None:
         """Mean and standard deviation [batch, latent] of q(z|x), where AIS may start; None: at the prior."""

@@ -1,4 +1,4 @@
-"""Building blocks and critics. Linear and convolution weights start Xavier-uniform, biases at zero.
+"""Building blocks. Linear and convolution weights start Xavier-uniform, biases at zero.
 
 Bodies map a flat or image-shaped input to features [batch, out_features]. `in_shape`, `x_shape` and
 `latent_dim` come from the data and the run; everything else is an option of the run.
@@ -25,6 +25,7 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "elu": nn.ELU,
     "relu": nn.ReLU,
     "lrelu": lambda: nn.LeakyReLU(0.2),
+    "lrelu-0.1": lambda: nn.LeakyReLU(0.1),
     "softplus": Softplus,
     "tanh": nn.Tanh,
 }
@@ -57,6 +58,14 @@ def xavier(layer: Layer, scale: float = 1.0) -> Layer:
     return layer
 
 
+def initial(layer: Layer, sd: float) -> Layer:
+    """Weights ~ N(0, sd^2) and zero bias (DCGAN's start), or Xavier's for sd = 0."""
+    xavier(layer)
+    if sd > 0:
+        nn.init.normal_(layer.weight, 0.0, sd)
+    return layer
+
+
 def linear(n_in: int, n_out: int, scale: float = 1.0) -> nn.Linear:
     """A fully connected layer, Xavier-initialised."""
     return xavier(nn.Linear(n_in, n_out), scale)
@@ -86,7 +95,10 @@ class MLP(Body):
 
 
 class ConvStack(Body):
-    """Convolutional body: image -> flat features. `batch_norm` lists the layers that are normalised."""
+    """Convolutional body: image -> flat features. `batch_norm` lists the layers that are normalised.
+
+    `initial_sd` > 0 draws the convolutions' weights from N(0, initial_sd^2) instead of Xavier's.
+    """
 
     def __init__(
         self,
@@ -96,8 +108,11 @@ class ConvStack(Body):
         kernel: int = 5,
         activation: str = "elu",
         batch_norm: list[int] | None = None,
+        norm_momentum: float = 0.001,
         hidden: list[int] | None = None,
+        dropout: float = 0.0,
         centre: bool = True,
+        initial_sd: float = 0.0,
     ):
         super().__init__()
         if len(channels) != len(strides):
@@ -106,14 +121,14 @@ class ConvStack(Body):
         layers: list[nn.Module] = []
         n_in, side = in_shape[0], in_shape[-1]
         for i, (width, stride) in enumerate(zip(channels, strides, strict=True)):
-            layers.append(xavier(nn.Conv2d(n_in, width, kernel, stride, kernel // 2)))
+            layers.append(initial(nn.Conv2d(n_in, width, kernel, stride, (kernel - 1) // 2), initial_sd))
             if i in (batch_norm or []):
-                layers.append(nn.BatchNorm2d(width, eps=1e-3, momentum=0.001))
+                layers.append(nn.BatchNorm2d(width, eps=1e-3, momentum=norm_momentum))
             layers.append(activation_named(activation))
             n_in, side = width, -(-side // stride)
         self.layers = nn.Sequential(*layers, nn.Flatten())
         flat = n_in * side * side
-        self.head = stack(flat, hidden or [], activation)
+        self.head = nn.Sequential(stack(flat, hidden or [], activation), nn.Dropout(dropout))
         self.out_features = hidden[-1] if hidden else flat
 
     def forward(self, x: Tensor) -> Tensor:
@@ -152,113 +167,33 @@ class DeconvStack(Body):
         kernel: int = 5,
         activation: str = "relu",
         hidden: list[int] | None = None,
+        batch_norm: list[int] | None = None,
+        norm_momentum: float = 0.1,
+        outputs: int = 1,
+        initial_sd: float = 0.0,
     ):
         super().__init__()
         if len(channels) != len(strides):
             raise ValueError(f"strides: {len(strides)} given for {len(channels)} channels; give one each")
         self.x_shape = x_shape
         self.side = -(-x_shape[-1] // prod(strides))
-        widths = [*channels[1:], x_shape[0]]
+        widths = [*channels[1:], outputs * x_shape[0]]
         n_in = hidden[-1] if hidden else prod(in_shape)
         self.first = nn.Sequential(
             stack(prod(in_shape), hidden or [], activation),
             linear(n_in, channels[0] * self.side**2),
-            activation_named(activation),
         )
         layers: list[nn.Module] = []
-        for n_from, n_to, stride in zip(channels, widths, strides, strict=True):
+        for i, (n_from, n_to, stride) in enumerate(zip(channels, widths, strides, strict=True)):
+            if i in (batch_norm or []):
+                layers.append(nn.BatchNorm2d(n_from, momentum=norm_momentum))
+            layers.append(activation_named(activation))
             pad = (kernel - 1) // 2
-            layer = UpConv(n_from, n_to, kernel, stride, pad, stride + 2 * pad - kernel)
-            layers += [xavier(layer), activation_named(activation)]
-        self.layers = nn.Sequential(*layers[:-1])
-        self.out_features = prod(x_shape)
+            layers.append(initial(UpConv(n_from, n_to, kernel, stride, pad, stride + 2 * pad - kernel), initial_sd))
+        self.layers = nn.Sequential(*layers)
+        self.out_features = outputs * prod(x_shape)
 
     def forward(self, z: Tensor) -> Tensor:
         maps = self.first(z).reshape(z.shape[0], -1, self.side, self.side)
         image = self.layers(maps.contiguous(memory_format=torch.channels_last))
         return image[..., : self.x_shape[-2], : self.x_shape[-1]].flatten(1)
-
-
-class Residual(nn.Module):
-    """h -> act(h + W2 act(W1 h)), W2 starting at zero, so that the block starts as the activation."""
-
-    def __init__(self, width: int, activation: str, inner: str):
-        super().__init__()
-        self.branch = nn.Sequential(linear(width, width), activation_named(inner), linear(width, width, 0.0))
-        self.activation = activation_named(activation)
-
-    def forward(self, h: Tensor) -> Tensor:
-        return self.activation(h + self.branch(h))
-
-
-class ResidualCritic(nn.Module):
-    """T(x, z) of one residual net on the concatenation (AVB's Eight Schools and notebook adversary).
-
-    `latent_energy` adds that multiple of |z|^2: the known part of log q(z|x) - log N(z; 0, I) is 0.5 |z|^2.
-    """
-
-    def __init__(
-        self,
-        x_shape: tuple,
-        latent_dim: int,
-        width: int = 256,
-        blocks: int = 5,
-        activation: str = "lrelu",
-        inner: str = "lrelu",
-        latent_energy: float = 0.0,
-    ):
-        super().__init__()
-        self.latent_energy = latent_energy
-        self.layers = nn.Sequential(
-            stack(prod(x_shape) + latent_dim, [width], activation),
-            *(Residual(width, activation, inner) for _ in range(blocks)),
-            linear(width, 1, 0.0),
-        )
-
-    def forward(self, x: Tensor, z: Tensor) -> Tensor:
-        logit = self.layers(torch.cat([x.flatten(1), z], 1)).squeeze(1)
-        return logit + self.latent_energy * z.square().sum(1)
-
-
-class InnerProductCritic(nn.Module):
-    """T(x, z) = <f(x), g(z)> [+ a(x) + b(z)] + c |z|^2 (AVB section 5.2: the toy's and MNIST's adversary)."""
-
-    def __init__(
-        self,
-        x_shape: tuple,
-        latent_dim: int,
-        hidden: list[int],
-        features: int = 512,
-        activation: str = "lrelu",
-        marginal_terms: bool = False,
-        latent_energy: float = 0.0,
-    ):
-        super().__init__()
-        self.latent_energy, self.features = latent_energy, features
-        n_x, width = prod(x_shape), hidden[-1]
-
-        def net(n_in: int, n_out: int, scale: float) -> nn.Module:
-            return nn.Sequential(stack(n_in, hidden, activation), linear(width, n_out, scale))
-
-        self.f, self.g = net(n_x, features, 1.0), net(latent_dim, features, 1.0)
-        # a 1e-5 start keeps T near the known part c |z|^2, as in the authors' code
-        self.a = net(n_x, 1, 1e-5) if marginal_terms else None
-        self.b = net(latent_dim, 1, 1e-5) if marginal_terms else None
-
-    def forward(self, x: Tensor, z: Tensor) -> Tensor:
-        x = x.flatten(1)
-        logit = (self.f(x) * self.g(z)).sum(1) / self.features**0.5
-        if self.a is not None and self.b is not None:
-            logit = logit + self.a(x).squeeze(1) + self.b(z).squeeze(1)
-        return logit + self.latent_energy * z.square().sum(1)
-
-
-class LatentCritic(nn.Module):
-    """T(z): an adversary that never sees x (AVB section 6.2, adversarial autoencoders)."""
-
-    def __init__(self, latent_dim: int, hidden: list[int], activation: str = "lrelu"):
-        super().__init__()
-        self.layers = nn.Sequential(stack(latent_dim, hidden, activation), linear(hidden[-1], 1))
-
-    def forward(self, x: Tensor, z: Tensor) -> Tensor:
-        return self.layers(z).squeeze(1)

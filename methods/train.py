@@ -49,6 +49,7 @@ class Settings:
     steps: int
     batch_size: int
     learning_rate: float | dict[str, float]
+    optimiser: str = "adam"
     betas: tuple[float, float] = (0.9, 0.999)
     weight_decay: float = 0.0
     simultaneous: bool = False
@@ -103,20 +104,19 @@ class Trainer:
         self.identity = identity or {}
         self.device = images.pixels.device
         self.players: dict[str, Player] = method.players()
-        self.optimisers: dict[str, torch.optim.Optimizer] = {
-            name: torch.optim.Adam(
-                player.parameters(),
-                lr=settings.rate(name),
-                betas=settings.betas,
-                weight_decay=settings.weight_decay,
-                fused=True,
-            )
-            for name, player in self.players.items()
-        }
+        self.optimisers = {name: self.optimiser(name) for name in self.players}
         self.batches = Minibatches(images, settings.batch_size, seed)
         self.step, self.seconds_before = 0, 0.0
         self.best, self.best_step = float("inf"), -1
         self.history: list[dict[str, float]] = []
+
+    def optimiser(self, player: str) -> torch.optim.Optimizer:
+        """The player's own optimiser."""
+        settings, parameters = self.settings, self.players[player].parameters()
+        rate, decay = settings.rate(player), settings.weight_decay
+        if settings.optimiser == "rmsprop":
+            return torch.optim.RMSprop(parameters, lr=rate, weight_decay=decay)
+        return torch.optim.Adam(parameters, lr=rate, betas=settings.betas, weight_decay=decay, fused=True)
 
     @property
     def checkpoint(self) -> Path:

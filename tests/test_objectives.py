@@ -10,7 +10,7 @@ from methods.aae import AAE
 from methods.avb import AVB, AdaptiveContrast, JensenShannon, PriorContrast, Reference, ReverseKL
 from methods.decoders import BernoulliDecoder
 from methods.encoders import FullRankGaussian, ImplicitPosterior, MeanFieldGaussian
-from methods.flows import IAFEncoder, planar_layer
+from methods.flows import IAFEncoder, constrained, planar_layer
 from methods.game import Batch, Player, gradient, play_round
 from methods.networks import MLP, UpConv
 from methods.terms import gaussian_kl, log_normal, log_standard_normal, says_one, says_zero, softplus
@@ -158,7 +158,7 @@ def test_reference_density_is_normalised_by_its_own_moments():
 
 def test_planar_layer_anchor():
     u, w = torch.tensor([[1.0, -2.0]]), torch.tensor([[0.5, 1.0]])
-    z, log_det = planar_layer(torch.tensor([[0.2, -0.7]]), u, w, torch.tensor([0.3]))
+    z, log_det = planar_layer(torch.tensor([[0.2, -0.7]]), constrained(u, w), w, torch.tensor([0.3]))
     assert torch.allclose(z, torch.tensor([[-0.17304483, -0.2808392]]), atol=1e-6)
     assert float(log_det) == pytest.approx(-1.312360960, abs=1e-5)
 
@@ -252,3 +252,18 @@ def test_sub_pixel_convolution_is_the_transposed_one(channels_last):
     x = torch.randn(2, 3, 6, 7, dtype=torch.float64)
     x = x.contiguous(memory_format=torch.channels_last) if channels_last else x
     torch.testing.assert_close(layer(x), torch.nn.ConvTranspose2d.forward(layer, x))
+
+
+def test_an_optimiser_step_does_not_depend_on_the_memory_layout():
+    moved = []
+    for memory in (torch.contiguous_format, torch.channels_last):
+        torch.manual_seed(0)
+        layer = UpConv(4, 3, 5, 2, 2, 1)
+        layer.weight.data = layer.weight.data.contiguous(memory_format=memory)
+        x = torch.randn(2, 4, 3, 3)
+        player = Player((layer,), lambda batch, layer=layer: (layer(batch.x) ** 2).mean())
+        optimiser = torch.optim.Adam(player.parameters(), lr=0.1, fused=True)
+        for _ in range(3):
+            play_round({"p": player}, {"p": optimiser}, iter(lambda x=x: Batch(x), None), 0)
+        moved.append(layer.weight.detach().clone())
+    torch.testing.assert_close(moved[1], moved[0], atol=1e-4, rtol=1e-4)

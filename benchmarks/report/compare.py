@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import pandas
 from scipy import stats
 
+from benchmarks import catalogue
 from benchmarks.catalogue import ROOT
 from benchmarks.config import Cell as Address
 from benchmarks.config import Table
@@ -19,7 +20,6 @@ RULE = (
     "margin. Close: difference within the margin plus the uncertainty, or within twice the margin. Otherwise not "
     "reproduced. No verdict on a stand-in dataset or a reduced budget, unless the run says why it suffices."
 )
-MARKS = {"bound": "≥", "estimate": "≈", "exact": ""}
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,13 @@ class Cell:
         if self.mean is None or self.published is None:
             return None
         return self.mean - self.published.value
+
+    @property
+    def mark(self) -> str:
+        """≥ or ≤ of a bound, ≈ of an estimate."""
+        if self.kind == "bound":
+            return "≤" if catalogue.metrics()[self.metric].literals.get("better") == "lower" else "≥"
+        return "≈" if self.kind == "estimate" else ""
 
     def uncertainty(self) -> float:
         """Half-width of our 95 % interval."""

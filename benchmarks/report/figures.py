@@ -138,25 +138,39 @@ def latent_scatter(suite: Suite, figure: Figure, frame: pandas.DataFrame) -> Dra
 
 
 def tile(images: numpy.ndarray, columns: int = 8) -> numpy.ndarray:
-    """Images [n, 1, h, w] as one picture with one-pixel gaps."""
+    """Images [n, channels, h, w] as one picture [height, width, 3] with one-pixel gaps."""
     n, _, h, w = images.shape
     rows = -(-n // columns)
-    picture = numpy.full((rows * (h + 1) - 1, columns * (w + 1) - 1), 0.5)
+    picture = numpy.full((rows * (h + 1) - 1, columns * (w + 1) - 1, 3), 0.5)
     for k, image in enumerate(images):
         r, c = divmod(k, columns)
-        picture[r * (h + 1) : r * (h + 1) + h, c * (w + 1) : c * (w + 1) + w] = image[0]
-    return picture
+        picture[r * (h + 1) : r * (h + 1) + h, c * (w + 1) : c * (w + 1) + w] = image.transpose(1, 2, 0)
+    return picture.clip(0, 1)
 
 
 def sample_grids(suite: Suite, figure: Figure, frame: pandas.DataFrame) -> Drawing:
-    """Figure 7: 8x8 grids of training data and of decoder means at z ~ p(z)."""
+    """8x8 grids of training data and of samples (AVB figure 7, AS-VAE figures 1, 2 and 4)."""
     loaded = artefacts(suite, figure, "sample_grid.npz")
     panels = [("training data", next(iter(loaded.values()))["data"])]
     panels += [(label, arrays["samples"]) for label, arrays in loaded.items()]
     drawing, axes = plt.subplots(1, len(panels), figsize=(3 * len(panels), 3.2))
     for axis, (label, images) in zip(axes, panels, strict=True):
-        axis.imshow(tile(images[:64]), cmap="gray", vmin=0, vmax=1)
+        axis.imshow(tile(images[:64]), interpolation="nearest")
         axis.set_title(label)
+        axis.axis("off")
+    return drawing
+
+
+def reconstructions(suite: Suite, figure: Figure, frame: pandas.DataFrame) -> Drawing:
+    """Three blocks of eight test images; in each: the truth, then one column for each method (AS-VAE figure 3)."""
+    loaded = artefacts(suite, figure, "sample_grid.npz")
+    columns = {"truth": next(iter(loaded.values()))["test"]}
+    columns |= {label: arrays["reconstructions"] for label, arrays in loaded.items()}
+    drawing, axes = plt.subplots(1, 3, figsize=(2.2 * len(columns), 5))
+    for block, axis in enumerate(axes):
+        chosen = numpy.stack([images[8 * block : 8 * block + 8] for images in columns.values()], 1)
+        axis.imshow(tile(chosen.reshape(-1, *chosen.shape[2:]), len(columns)), interpolation="nearest")
+        axis.set_title(", ".join(columns), fontsize=7)
         axis.axis("off")
     return drawing
 
@@ -165,6 +179,7 @@ KINDS: dict[str, Callable[[Suite, Figure, pandas.DataFrame], Drawing]] = {
     f.__name__: f
     for f in (
         plane_densities, kl_curves, posterior_marginals, training_images, latent_scatter, sample_grids,
+        reconstructions,
     )
 }  # fmt: skip
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas
 
 from benchmarks.config import Table
-from benchmarks.report.compare import MARKS, Cell, number
+from benchmarks.report.compare import Cell, number
 from benchmarks.suite import Suite
 
 LATEX = str.maketrans({"%": r"\%", "_": r"\_", "&": r"\&", "#": r"\#", "~": r"\textasciitilde{}"})
@@ -15,7 +15,7 @@ def ours(cell: Cell) -> str:
     """Our number with its mark, spread over seeds or standard error, and n."""
     if cell.mean is None:
         return cell.reason and f"{cell.verdict}: {cell.reason}"
-    text = f"{MARKS[cell.kind]} {number(cell.mean)}".strip()
+    text = f"{cell.mark} {number(cell.mean)}".strip()
     if cell.spread is not None:
         return f"{text} ± {number(cell.spread)} (n={cell.seeds})"
     if cell.error is not None:
@@ -67,7 +67,7 @@ def latex(table: Table, grid: list[list[Cell]], head: str) -> str:
         values = "".join(
             f" & {paper(c)} & {ours(c) if c.mean is not None else ('--' if not c.run else c.verdict)}" for c in cells
         )
-        for sign, command in (("≈", r"$\approx$"), ("≥", r"$\geq$"), ("±", r"$\pm$"), ("–", "--")):
+        for sign, command in (("≈", r"$\approx$"), ("≥", r"$\geq$"), ("≤", r"$\leq$"), ("±", r"$\pm$"), ("–", "--")):
             values = values.replace(sign, command)
         lines.append(f"{row.label.translate(LATEX)}{values}" + r" \\")
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])

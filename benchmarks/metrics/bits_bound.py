@@ -1,0 +1,17 @@
+"""Upper bound on bits per sub-pixel of test images (AS-VAE section 5.1): nll_bound in other units."""
+
+import math
+
+from benchmarks.metrics.nll_bound import per_image
+from benchmarks.trained import Estimate, Trained, average
+
+NEEDS = ("log_weight", "decoder", "encode", "data")
+UNIT = "bits/dim"
+KIND = "bound"
+BETTER = "lower"
+
+
+def evaluate(trained: Trained, *, n: int = 10_000, draws: int = 10, batch: int = 512) -> Estimate:
+    """The masses are of bins: no 8 is added."""
+    values = per_image(trained, n, draws, batch) / (trained.test_x(1)[0].numel() * math.log(2))
+    return average(values, f"n={len(values)}, z ~ q")

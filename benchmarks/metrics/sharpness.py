@@ -1,0 +1,27 @@
+"""Mean absolute Laplacian of samples, relative to that of test images: 1 is as sharp as data (AS-VAE section 5.2)."""
+
+import torch
+from torch import Tensor
+
+from benchmarks.trained import Estimate, Trained
+
+NEEDS = ("sample", "data")
+UNIT = "relative to test images"
+KIND = "estimate"
+BETTER = "neither"
+
+
+def edges(x: Tensor) -> Tensor:
+    """Mean absolute response [n] of the five-point Laplacian to images [n, channels, height, width]."""
+    inner = x[:, :, 1:-1, 1:-1]
+    around = x[:, :, :-2, 1:-1] + x[:, :, 2:, 1:-1] + x[:, :, 1:-1, :-2] + x[:, :, 1:-1, 2:]
+    return (4 * inner - around).abs().flatten(1).mean(1)
+
+
+def evaluate(trained: Trained, *, n: int = 1000) -> Estimate:
+    """Noise is sharper than any picture: read it beside a score of quality."""
+    with torch.no_grad():
+        real = edges(trained.test_x(n)).double()
+        fake = edges(trained.method.sample(n, trained.device)).double()
+    value = float(fake.mean() / real.mean())
+    return Estimate(value, float(fake.std() / n**0.5 / real.mean()), n, f"n={n}")
