@@ -127,13 +127,17 @@ class Profile(Strict):
 
 
 class Cell(Strict):
-    """Part of a cell's address: a row or a column of a table gives a run, a metric, or both."""
+    """Part of a cell's address: a row or a column of a table gives a run, a metric, or both.
+
+    `skip`: labels of the columns that stay empty in this row (too costly, and empty in the paper).
+    """
 
     label: str
     run: str | None = None
     metric: str | list[str] | None = None
     cited: bool = False
     note: str = ""
+    skip: list[str] = []
 
 
 class Table(Strict):

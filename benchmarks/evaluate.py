@@ -179,4 +179,5 @@ def open_trained(record: RunRecord, folder: Path, root: Path, references: Path, 
         provides=frozenset(provided(record)),
         images_per_second=record.images_per_second,
         judge=judge if judge_folder is not None else None,
+        seed=seed_of(record.run, record.seed, "evaluation/samples"),
     )

@@ -106,7 +106,7 @@ class Suite(Definitions):
         for row in table.rows:
             for column in table.columns:
                 run, metric = row.run or column.run, row.metric or column.metric
-                if run is not None and metric is not None:
+                if run is not None and metric is not None and column.label not in row.skip:
                     yield row, column, run, self.choose(run, metric)
 
     @cached_property

@@ -44,6 +44,16 @@ class Trained:
     provides: frozenset[str] = frozenset()
     images_per_second: float = 0.0
     judge: Callable[[], tuple[Method, float]] | None = None
+    seed: int = 0
+    drawn: list[Tensor] = field(default_factory=list)
+
+    def samples(self, n: int) -> Tensor:
+        """The method's first n images [n, *x_shape]: drawn once for all metrics, 64 at a time with a seed each."""
+        with torch.random.fork_rng(), torch.no_grad():
+            while len(self.drawn) * 64 < n:
+                torch.manual_seed(self.seed + len(self.drawn))
+                self.drawn.append(self.method.sample(64, self.device))
+        return torch.cat(self.drawn[: -(-n // 64)])[:n]
 
     def classifier(self) -> tuple[Method, float]:
         """The dataset's evaluation classifier and its accuracy on test data."""

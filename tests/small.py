@@ -25,6 +25,19 @@ RUNS = (
     "avb-ac-eight-schools",
     "vb-mean-field-eight-schools",
     "vb-full-rank-eight-schools",
+    "asvae-mnist",
+    "asvae-r-mnist",
+    "asvae-g-mnist",
+    "asvae-cifar10",
+    "ali-cifar10",
+    "bigan-cifar10",
+    "dcgan-cifar10",
+    "wgan-cifar10",
+    "mix-wgan-cifar10",
+    "pixelrnn-mnist",
+    "pixelrnn-row-cifar10",
+    "pixelcnn-cifar10",
+    "classifier-digits",
 )
 SUITE = Suite("smoke")
 
@@ -35,8 +48,9 @@ def images_of(run: str) -> Images:
     if dataset.kind == "problem":
         return Images(torch.zeros(1, 0, dtype=torch.uint8))
     generator = torch.Generator().manual_seed(1)
-    pixels = torch.randint(0, 2, (32, *dataset.x_shape), generator=generator, dtype=torch.uint8) * 255
-    return Images(pixels)
+    n = 8 if dataset.x_shape[-1] > 8 else 32
+    pixels = torch.randint(0, 2, (n, *dataset.x_shape), generator=generator, dtype=torch.uint8) * 255
+    return Images(pixels, torch.arange(n) % 10)
 
 
 def method_of(run: str, seed: int = 0) -> tuple[Method, Images, dict[str, Any]]:

@@ -61,8 +61,9 @@ def test_a_later_sub_pixel_changes_no_earlier_output(cell, channels):
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_diagonal_bilstm_sees_every_earlier_sub_pixel_but_a_rows_last(channels, width=6):
+def test_diagonal_bilstm_sees_every_earlier_sub_pixel_but_a_rows_last(channels):
     """Mask A hides a row's last sub-pixel from its row's states: the next row sees it in the 7x7 window only."""
+    width = 6
     network = network_of(DiagonalBiLSTM, (channels, 4, width), levels=4).double()
 
     def features(v):  # below the ReLUs

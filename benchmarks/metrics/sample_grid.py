@@ -23,7 +23,7 @@ def evaluate(trained: Trained, *, n: int = 64) -> Estimate:
         "test": x,
     }
     with torch.no_grad():
-        arrays["samples"] = trained.method.sample(n, trained.device)
+        arrays["samples"] = trained.samples(n)
         if "reconstruct" in trained.provides:
             arrays["reconstructions"] = trained.method.reconstruct(x)
     found = {name: array.cpu().numpy() for name, array in arrays.items()}

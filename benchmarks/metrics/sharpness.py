@@ -22,6 +22,6 @@ def evaluate(trained: Trained, *, n: int = 1000) -> Estimate:
     """Noise is sharper than any picture: read it beside a score of quality."""
     with torch.no_grad():
         real = edges(trained.test_x(n)).double()
-        fake = edges(trained.method.sample(n, trained.device)).double()
+        fake = edges(trained.samples(n)).double()
     value = float(fake.mean() / real.mean())
     return Estimate(value, float(fake.std() / n**0.5 / real.mean()), n, f"n={n}")
