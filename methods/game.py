@@ -54,6 +54,8 @@ def gradient(player: Player, batch: Batch) -> tuple[Tensor, list[Tensor | None]]
 def apply(player: Player, grads: list[Tensor | None], optimiser: torch.optim.Optimizer) -> None:
     """Take one optimiser step along `grads`, then run the player's hook."""
     for parameter, grad in zip(player.parameters(), grads, strict=True):
+        if grad is not None and grad.stride() != parameter.stride():  # fused optimisers pair them by memory order
+            grad = torch.empty_like(parameter).copy_(grad)
         parameter.grad = grad
     optimiser.step()
     optimiser.zero_grad(set_to_none=True)

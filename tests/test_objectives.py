@@ -252,3 +252,18 @@ def test_sub_pixel_convolution_is_the_transposed_one(channels_last):
     x = torch.randn(2, 3, 6, 7, dtype=torch.float64)
     x = x.contiguous(memory_format=torch.channels_last) if channels_last else x
     torch.testing.assert_close(layer(x), torch.nn.ConvTranspose2d.forward(layer, x))
+
+
+def test_an_optimiser_step_does_not_depend_on_the_memory_layout():
+    moved = []
+    for memory in (torch.contiguous_format, torch.channels_last):
+        torch.manual_seed(0)
+        layer = UpConv(4, 3, 5, 2, 2, 1)
+        layer.weight.data = layer.weight.data.contiguous(memory_format=memory)
+        x = torch.randn(2, 4, 3, 3)
+        player = Player((layer,), lambda batch, layer=layer: (layer(batch.x) ** 2).mean())
+        optimiser = torch.optim.Adam(player.parameters(), lr=0.1, fused=True)
+        for _ in range(3):
+            play_round({"p": player}, {"p": optimiser}, iter(lambda x=x: Batch(x), None), 0)
+        moved.append(layer.weight.detach().clone())
+    torch.testing.assert_close(moved[1], moved[0], atol=1e-4, rtol=1e-4)
