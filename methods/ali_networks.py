@@ -20,7 +20,7 @@ class Maxout(nn.Module):
 
 
 class ValidConvs(Body):
-    """Unpadded convolutions with batch norm and leaky ReLU, or with maxout of two and dropout: image -> flat features."""
+    """Unpadded convolutions with batch norm and leaky ReLU, or with maxout and dropout: image -> flat features."""
 
     def __init__(
         self,

@@ -1,6 +1,6 @@
 """A classifier of a dataset's images, which judges samples by its softmax and its features (Unifying, section 4.1).
 
-The paper's network is unpublished beyond "ResNet"; this is the basic block of He et al. 2016, in a size of one's choice.
+The paper's network is unpublished beyond "ResNet"; this is the basic block of He et al. 2016, of any size.
 """
 
 import torch

@@ -85,6 +85,10 @@ class Minibatches(Iterator[Batch]):
             self._epoch, self._order = epoch, torch.randperm(n, generator=self._generator(epoch))
         return self._order[k * self.size : (k + 1) * self.size]
 
+    def first(self) -> Batch:
+        """The first examples of the data, in their order: what an initialisation may look at."""
+        return self.images.batch(torch.arange(min(self.size, len(self.images)), device=self.images.pixels.device))
+
     def __next__(self) -> Batch:
         index = self._index().to(self.images.pixels.device)
         self.drawn += 1

@@ -40,6 +40,9 @@ class Method(nn.Module, ABC):
     def players(self) -> dict[str, Player]:
         """The players, in the order in which they move; the keys are `player_names`."""
 
+    def initialise(self, batch: Batch) -> None:
+        """Set what depends on data before the first round, from one batch; nothing by default."""
+
     def encode(self, x: Tensor) -> Float[Tensor, "batch latent"]:
         """A draw of z ~ q(z|x) for each x [batch, *x_shape]."""
         return self.encoder(x).rsample()

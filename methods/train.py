@@ -174,6 +174,8 @@ class Trainer:
         for name, optimiser in self.optimisers.items():
             optimiser.param_groups[0]["lr"] = self.settings.rate(name) * self.settings.decay(self.step)
         self.batches.step = self.step
+        if self.step == 0:
+            self.method.initialise(self.batches.first())
         with self.autocast():
             losses = play_round(self.players, self.optimisers, self.batches, self.step, self.settings.simultaneous)
         self.step += 1
