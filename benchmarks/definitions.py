@@ -181,4 +181,9 @@ class Definitions:
 
     def data_state(self, run: str) -> str:
         """See Dataset.state: a cell that lacked its data is tried again once they are there."""
-        return self.dataset_of(run)[1].state(Path(os.environ.get("VGB_DATA_ROOT") or "data"))
+        return self.dataset_of(run)[1].state(self.data_root)
+
+    @property
+    def data_root(self) -> Path:
+        """Where this process looks for data."""
+        return Path(os.environ.get("VGB_DATA_ROOT") or "data")

@@ -17,9 +17,8 @@ from benchmarks.definitions import provides
 from benchmarks.errors import NotRunError, SuiteError
 from benchmarks.execute import choose_device, load_trained, seed_of, sha256
 from benchmarks.records import Evaluation, MetricFile, Result, RunRecord, Status, canonical, read, write
-from benchmarks.trained import Estimate, Trained
+from benchmarks.trained import Classifier, Estimate, Trained
 from methods.checkpoint import load_weights
-from methods.method import Method
 
 
 def missing_capabilities(declared: Declared, provides: set[str]) -> list[str]:
@@ -159,13 +158,21 @@ def open_trained(record: RunRecord, folder: Path, root: Path, references: Path, 
     method, data, problem = load_trained(record, folder, root, device)
     judge_folder = classifier_folder(record.dataset, references)
 
-    def judge() -> tuple[Method, float]:
+    def classifier() -> Classifier:
         assert judge_folder is not None
-        judged = read(judge_folder / "run.json", RunRecord)
-        if judged.status != "ok":
-            raise NotRunError(f"classifier {judged.run}: training {judged.status}: {judged.reason}")
-        accuracy = read(judge_folder / "accuracy.json", MetricFile).results[-1].value
-        return load_trained(judged, judge_folder, root, device)[0], accuracy or 0.0
+        judge = read(judge_folder / "run.json", RunRecord)
+        if judge.status != "ok":
+            raise NotRunError(f"classifier {judge.run}: training {judge.status}: {judge.reason}")
+        accuracy = read(judge_folder / "accuracy.json", MetricFile).results[-1]
+        network: Any = load_trained(judge, judge_folder, root, device)[0]
+        return Classifier(
+            network.judge,
+            judge.weights_sha256[:12],
+            {
+                "classifier's test accuracy": accuracy.value or 0.0,
+                **{f"its {k}": v for k, v in accuracy.details.items()},
+            },
+        )
 
     return Trained(
         method,
@@ -178,6 +185,7 @@ def open_trained(record: RunRecord, folder: Path, root: Path, references: Path, 
         device,
         provides=frozenset(provided(record)),
         images_per_second=record.images_per_second,
-        judge=judge if judge_folder is not None else None,
+        find_classifier=classifier if judge_folder is not None else None,
+        root=root,
         seed=seed_of(record.run, record.seed, "evaluation/samples"),
     )

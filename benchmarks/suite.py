@@ -144,6 +144,10 @@ class Suite(Definitions):
             declared = catalogue.metrics()[metric]
             options = self.profile.metrics.get(metric, {})
             found[metric] = {"options": options, "code": catalogue.code_hash({declared.path})}
+            if declared.literals.get("files"):  # weights that may be missing now and be there at the next call
+                found[metric]["files"] = [
+                    file for file in declared.literals["files"] if (self.data_root / file).exists()
+                ]
         return found
 
     def seeds(self, run: str) -> int:

@@ -29,6 +29,18 @@ class Estimate:
 
 
 @dataclass(frozen=True)
+class Classifier:
+    """A dataset's evaluation classifier: images -> features and logits; `key` names its weights.
+
+    `record` holds its accuracy and its own inception score of real test images, for beside every score that uses it.
+    """
+
+    judge: Callable[[Tensor], tuple[Tensor, Tensor]]
+    key: str
+    record: dict[str, float | str]
+
+
+@dataclass(frozen=True)
 class Trained:
     """A trained method in evaluation mode, its data or its problem, and where to write artefacts."""
 
@@ -43,7 +55,8 @@ class Trained:
     final: bool = True
     provides: frozenset[str] = frozenset()
     images_per_second: float = 0.0
-    judge: Callable[[], tuple[Method, float]] | None = None
+    find_classifier: Callable[[], Classifier] | None = None
+    root: Path = Path("data")
     seed: int = 0
     drawn: list[Tensor] = field(default_factory=list)
 
@@ -55,17 +68,24 @@ class Trained:
                 self.drawn.append(self.method.sample(64, self.device))
         return torch.cat(self.drawn[: -(-n // 64)])[:n]
 
-    def classifier(self) -> tuple[Method, float]:
-        """The dataset's evaluation classifier and its accuracy on test data."""
-        if self.judge is None:
+    def classifier(self) -> Classifier:
+        """The dataset's evaluation classifier."""
+        if self.find_classifier is None:
             raise NotRunError(f"dataset {self.dataset} has no classifier")
-        return self.judge()
+        return self.find_classifier()
 
     def test_x(self, n: int) -> Tensor:
         """The first n test images [n, *x_shape] (all of them if there are fewer)."""
         if self.data is None:
             raise NotRunError("a problem has no test images")
         return self.data.test_x[:n]
+
+    def train_x(self, n: int) -> Tensor:
+        """The first n training images [n, *x_shape] as test images are: bins' centres of levels, else v/255."""
+        if self.data is None:
+            raise NotRunError("a problem has no training images")
+        v = self.data.train.pixels[:n].float()
+        return (v + 0.5) / 256 if self.data.train.pixels_as == "levels" else v / 255
 
     def posterior_draws(self, n: int) -> Tensor:
         """n draws [n, latent] of q(z) where there is no data."""

@@ -67,16 +67,13 @@ class Classifier(Method):
     def players(self) -> dict[str, Player]:
         return {"classifier": Player((self.network, self.head), self.classifier_loss)}
 
-    def features(self, x: Tensor) -> Tensor:
-        """The features [batch, out_features] of images that the classes are linear in."""
-        return self.network(x)
-
-    def logits(self, x: Tensor) -> Tensor:
-        """log p(y|x) up to a constant [batch, classes]."""
-        return self.head(self.network(x))
+    def judge(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Features [batch, out_features] of images, and the logits [batch, classes] that are linear in them."""
+        features = self.network(x)
+        return features, self.head(features)
 
     def classifier_loss(self, batch: Batch) -> Tensor:
         """Cross-entropy in nats; ValueError for data without labels."""
         if batch.y is None:
             raise ValueError("a classifier needs a dataset with labels")
-        return cross_entropy(self.logits(batch.x), batch.y)
+        return cross_entropy(self.judge(batch.x)[1], batch.y)

@@ -1,4 +1,4 @@
-"""Writes grids of data, of samples, and of reconstructions where the method gives them (AVB figure 7, AS-VAE figures)."""
+"""Writes grids of data, samples, and reconstructions where the method gives them (AVB figure 7, AS-VAE figures)."""
 
 from typing import Any
 
