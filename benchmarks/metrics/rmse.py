@@ -21,6 +21,6 @@ def evaluate(trained: Trained, *, n: int = 10_000, batch: int = 512) -> Estimate
     errors = torch.cat(pieces).double()
     squares = errors.square().sum(1)
     value = float(squares.mean().sqrt())
-    spread = float(squares.std() / len(squares) ** 0.5) / (2 * value)  # delta method
+    spread = float(squares.std() / len(squares) ** 0.5) / (2 * value) if value else 0.0  # delta method
     grey = 255 * float(errors.square().mean().sqrt())
     return Estimate(value, spread, len(squares), f"n={len(squares)}", {"per sub-pixel, 0 to 255": grey})
