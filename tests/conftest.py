@@ -13,4 +13,4 @@ sys.path.insert(0, str(ROOT))
 @pytest.fixture(autouse=True)
 def _seeded():
     torch.manual_seed(0)
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)  # two on a shared core wait for each other at every operation

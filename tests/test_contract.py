@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+from dataclasses import replace
 
 import pytest
 import torch
@@ -40,12 +41,21 @@ def test_players_are_as_declared(run):
     assert tuple(method.players()) == SUITE.method_of(run).literals["player_names"]
 
 
+@pytest.fixture
+def float64():
+    """Double precision: a clipped critic's values are of order 1e-9."""
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
 @pytest.mark.parametrize(("run", "player"), list(every_player()))
-def test_a_move_changes_only_its_own_parameters_and_descends(run, player):
+def test_a_move_changes_only_its_own_parameters_and_descends(run, player, float64):
     method, images, _ = method_of(run)
-    method.eval()  # moments and batch statistics frozen
+    method.double().eval()  # moments and batch statistics frozen
     moving = method.players()[player]
     batch = images.batch(torch.arange(len(images)) if len(images) > 1 else torch.zeros(64, dtype=torch.long))
+    batch = replace(batch, x=batch.x.double())
     own = {id(p) for p in moving.parameters()}
     before = {n: p.clone() for n, p in method.named_parameters()}
 

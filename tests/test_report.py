@@ -105,7 +105,7 @@ def test_one_seed_and_missing_runs_say_why():
 
 
 def test_cells_read_well():
-    assert tables.ours(Cell(mean=-89.6, spread=0.5, seeds=3, kind="bound")) == "≥ -89.60 ± 0.5000 (n=3)"
+    assert tables.ours(Cell(metric="elbo", mean=-89.6, spread=0.5, seeds=3, kind="bound")) == "≥ -89.60 ± 0.5000 (n=3)"
     assert tables.ours(Cell(verdict="not run", reason="no data")) == "not run: no data"
     assert tables.paper(Cell(published=Published(-83.6, 0.4, "-83.6", "own", "approximate"))) == "≈ -83.6 ± 0.4"
 
