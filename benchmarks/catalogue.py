@@ -167,6 +167,7 @@ def check_options(where: str, declared: Declared, options: dict[str, Any]) -> No
             raise SuiteError(f"{where}: option {name} of {declared.name} is missing; expected {parameter.annotation}")
 
 
+@cache
 def _imports(path: Path) -> set[Path]:
     found = set()
     for node in ast.walk(parse(path)):

@@ -72,15 +72,12 @@ def specification_of(arguments: argparse.Namespace, suite: Suite, which: str) ->
     """Specification or metrics of the job on the command line."""
     from benchmarks.errors import unknown
 
-    key = f"{arguments.run}/seed{arguments.seed}"
     if arguments.run not in suite.wanted:
         suite.own.add(arguments.run) if arguments.run in suite.runs else None
         suite.__dict__.pop("wanted", None)
     if arguments.run not in suite.wanted:
         raise unknown("command line", "run", arguments.run, suite.runs)
-    if which == "metrics":
-        return suite.metric_options(arguments.run)
-    return suite.jobs[key].specification if key in suite.jobs else suite.specification(arguments.run)
+    return suite.metric_options(arguments.run) if which == "metrics" else suite.specification(arguments.run)
 
 
 def check(arguments: argparse.Namespace) -> int:
@@ -92,7 +89,7 @@ def check(arguments: argparse.Namespace) -> int:
 
 
 def train(arguments: argparse.Namespace) -> int:
-    """Train one run and seed; continues where a killed one stopped."""
+    """Train one run and seed and compute what can be computed of it; continues where a killed one stopped."""
     tune_process(arguments.threads)
     from benchmarks import execute
     from benchmarks.datasets import data_root
@@ -115,27 +112,44 @@ def train(arguments: argparse.Namespace) -> int:
         except Interrupted as reason:
             print(reason, file=sys.stderr)
             return 130
-    print(f"{record.run} seed {record.seed}: {record.status} {record.reason}".rstrip(), file=sys.stderr)
+        print(f"{record.run} seed {record.seed}: {record.status} {record.reason}".rstrip(), file=sys.stderr)
+        if record.status == "ok":
+            compute_early(arguments, suite, folder)
     return 0
 
 
-def evaluate(arguments: argparse.Namespace) -> int:
-    """Compute the metrics of one trained run and seed."""
-    tune_process(arguments.threads)
+def compute_early(arguments: argparse.Namespace, suite: Suite, folder: Path) -> None:
+    """The metrics that wait for no other job, while torch is in memory: loading it takes longer than most of them."""
+    from benchmarks import catalogue, evaluate
     from benchmarks.datasets import data_root
-    from benchmarks.evaluate import evaluate as run
+
+    metrics = specification_of(arguments, suite, "metrics")
+    if not all(Path(file).exists() for file in suite.reference_files(arguments.run)):
+        others = {"classifier", "problem"}
+        metrics = {n: e for n, e in metrics.items() if not others & set(catalogue.metrics()[n].literals["needs"])}
+    references = job_folder(arguments).parents[1] / "references"
+    root = data_root(arguments.data_root)
+    evaluate.compute(metrics, folder, root=root, references=references, device_name=arguments.device)
+
+
+def evaluate(arguments: argparse.Namespace) -> int:
+    """Compute the metrics of one trained run and seed that are not there yet."""
+    from benchmarks import metric_files
+    from benchmarks.records import RunRecord, read
 
     metrics = specification_of(arguments, suite_of(arguments), "metrics")
     folder = job_folder(arguments)
+    references = folder.parents[1] / "references"
     with locked(folder):
-        references = Path("results") / arguments.profile / "references"
-        found = run(
-            metrics,
-            folder,
-            root=data_root(arguments.data_root),
-            references=references,
-            device_name=arguments.device,
-        )
+        found = metric_files.finish_if_current(metrics, folder, references)
+        if found is None:
+            tune_process(arguments.threads)
+            from benchmarks.datasets import data_root
+            from benchmarks.evaluate import compute
+
+            root = data_root(arguments.data_root)
+            statuses = compute(metrics, folder, root=root, references=references, device_name=arguments.device)
+            found = metric_files.finish(read(folder / "run.json", RunRecord), folder, statuses)
     print(json.dumps(found.metrics), file=sys.stderr)
     return 0
 

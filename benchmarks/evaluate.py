@@ -1,6 +1,5 @@
 """Evaluation of one run and seed: every metric asked of it, each computed only if something changed."""
 
-import hashlib
 import importlib
 import time
 import traceback
@@ -12,18 +11,19 @@ import torch
 
 from benchmarks import catalogue
 from benchmarks.catalogue import Declared
-from benchmarks.config import Dataset, dataset_named, load_file
-from benchmarks.definitions import provides
 from benchmarks.errors import NotRunError, SuiteError
-from benchmarks.execute import choose_device, load_trained, seed_of, sha256
-from benchmarks.records import Evaluation, MetricFile, Result, RunRecord, Status, canonical, read, write
+from benchmarks.execute import choose_device, load_trained, seed_of
+from benchmarks.metric_files import (
+    classifier_folder,
+    current,
+    method_name,
+    missing_capabilities,
+    provided,
+    refused,
+)
+from benchmarks.records import MetricFile, Result, RunRecord, Status, read, write
 from benchmarks.trained import Classifier, Estimate, Trained
 from methods.checkpoint import load_weights
-
-
-def missing_capabilities(declared: Declared, provides: set[str]) -> list[str]:
-    """What the metric needs and the run does not provide."""
-    return sorted(set(declared.literals.get("needs", ())) - provides)
 
 
 def run_metric(declared: Declared, trained: Trained, options: dict[str, Any], step: int, seed: int) -> Result:
@@ -64,22 +64,6 @@ def snapshots(folder: Path, steps: list[int]) -> list[tuple[int, Path]]:
     return [(step, path) for step, path in paths if path.exists()]
 
 
-def classifier_folder(dataset: str, references: Path) -> Path | None:
-    """Where the dataset's evaluation classifier was trained, if it has one."""
-    name = dataset_named("run", dataset, load_file("datasets.yml", Dataset)).classifier
-    return references.parent / name / "seed0" if name else None
-
-
-def key_of(record: RunRecord, declared: Declared, entry: dict[str, Any], references: Path) -> str:
-    """A metric file is current while its weights, options, code, reference and classifier are the same."""
-    basis = [references / f"{record.dataset}.npz"]
-    folder = classifier_folder(record.dataset, references)
-    if folder is not None and "classifier" in declared.literals.get("needs", ()):
-        basis.append(folder / "weights.safetensors")
-    parts = [record.weights_sha256, canonical(entry), *(sha256(path) for path in basis if path.exists())]
-    return hashlib.sha256("/".join(parts).encode()).hexdigest()[:16]
-
-
 def evaluate_metric(name: str, entry: dict[str, Any], record: RunRecord, folder: Path, trained: Trained) -> MetricFile:
     """Results of one metric at the last round, and at each snapshot for metrics that make a curve."""
     declared = catalogue.metrics()[name]
@@ -94,10 +78,10 @@ def evaluate_metric(name: str, entry: dict[str, Any], record: RunRecord, folder:
     return MetricFile(key="", results=results)
 
 
-def evaluate(
+def compute(
     metrics: dict[str, dict[str, Any]], folder: Path, *, root: Path, references: Path, device_name: str = "auto"
-) -> Evaluation:
-    """Write `<metric>.json` for each metric and `metrics.json`; what is current is not computed again."""
+) -> dict[str, Status]:
+    """Write `<metric>.json` for each metric; what is current is not computed again."""
     record = read(folder / "run.json", RunRecord)
     statuses: dict[str, Status] = {}
     trained: Trained | None = None
@@ -106,11 +90,9 @@ def evaluate(
         failure = record.status, f"training {record.status}: {record.reason}"
     for name, entry in metrics.items():
         declared = catalogue.metrics()[name]
-        path = folder / f"{name}.json"
-        key = key_of(record, declared, entry, references)
-        current = read(path, MetricFile) if path.exists() else None
-        if failure is None and current is not None and current.key == key and current.results[-1].status == "ok":
-            statuses[name] = "ok"
+        key, found = current(name, entry, record, folder, references)
+        if failure is None and found is not None:
+            statuses[name] = found.results[-1].status
             continue
         absent = missing_capabilities(declared, provided(record))
         if absent and failure is None:
@@ -127,30 +109,9 @@ def evaluate(
             else:
                 assert trained is not None
                 found = evaluate_metric(name, entry, record, folder, trained)
-        write(path, found.model_copy(update={"key": key}))
+        write(folder / f"{name}.json", found.model_copy(update={"key": key}))
         statuses[name] = found.results[-1].status
-    evaluation = Evaluation(run=record.run, seed=record.seed, metrics=statuses)
-    write(folder / "metrics.json", evaluation)
-    return evaluation
-
-
-def refused(name: str, declared: Declared, status: Status, reason: str) -> MetricFile:
-    """A metric file that says why there is no number."""
-    unit, kind = declared.literals.get("unit", ""), declared.literals.get("kind", "estimate")
-    return MetricFile(key="", results=[Result(metric=name, status=status, reason=reason, unit=unit, kind=kind)])
-
-
-def method_name(record: RunRecord) -> str:
-    """The class name of the run's method."""
-    return record.specification["method"].rsplit(":", 1)[1]
-
-
-def provided(record: RunRecord) -> set[str]:
-    """What the run can answer: its method's literal, and what its data add."""
-    target = record.specification["method"]
-    declared = catalogue.component_class(record.run, target if ".py:" in target else method_name(record))
-    dataset = dataset_named(f"run {record.run}", record.dataset, load_file("datasets.yml", Dataset))
-    return provides(declared, dataset, record.specification["latent_dim"])
+    return statuses
 
 
 def open_trained(record: RunRecord, folder: Path, root: Path, references: Path, device: torch.device) -> Trained:

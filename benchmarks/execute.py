@@ -20,11 +20,12 @@ from benchmarks import datasets
 from benchmarks.config import Dataset, dataset_named, load_file
 from benchmarks.errors import NotRunError, SuiteError
 from benchmarks.problems import problem_named
-from benchmarks.records import RunRecord, canonical, write
+from benchmarks.records import RunRecord, canonical, sha256, write
 from methods.build import build_method
 from methods.checkpoint import load_weights
 from methods.data import Images
 from methods.method import Method
+from methods.networks import lay_out
 from methods.train import ForeignCheckpointError, Interrupted, Trainer, settings_from
 
 PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "numpyro", "snakemake")
@@ -76,11 +77,6 @@ def hardware(device: torch.device) -> str:
         return platform.processor() or platform.machine()
 
 
-def sha256(path: Path) -> str:
-    """Hash of a file."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
 def open_data(name: str, root: Path, device: torch.device) -> tuple[datasets.Data | None, Any, Images]:
     """(data, problem, training images): one of the first two is None."""
     definition = dataset_named("run", name, load_file("datasets.yml", Dataset))
@@ -94,11 +90,7 @@ def build(specification: dict[str, Any], images: Images, problem: Any, seed: int
     """The run's method with its initial weights."""
     torch.manual_seed(seed_of(specification["run"], seed, "init"))
     method = build_method(specification, images.x_shape, problem).to(images.pixels.device)
-    if len(images.x_shape) == 3:
-        for module in method.modules():
-            if isinstance(module, torch.nn.Conv2d | torch.nn.ConvTranspose2d):
-                module.weight.data = module.weight.data.contiguous(memory_format=torch.channels_last)
-    return method
+    return lay_out(method)
 
 
 def validation(specification: dict[str, Any], data: datasets.Data | None) -> Callable[[Method], float] | None:

@@ -1,5 +1,6 @@
 """The one schema of results, and files that are either whole or absent."""
 
+import hashlib
 import json
 import math
 import os
@@ -118,3 +119,8 @@ def read(path: Path, kind: type[R]) -> R:
 def canonical(value: Any) -> str:
     """JSON with sorted keys: equal specifications are equal strings."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"))
+
+
+def sha256(path: Path) -> str:
+    """Hash of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()

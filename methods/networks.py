@@ -38,6 +38,9 @@ def activation_named(name: str) -> nn.Module:
     return ACTIVATIONS[name]()
 
 
+# A CPU in bf16 and a GPU convolve fastest with the channels last in memory.
+LAYOUT = torch.channels_last
+
 Layer = TypeVar("Layer", nn.Linear, nn.Conv2d, nn.ConvTranspose2d)
 
 
@@ -46,6 +49,17 @@ class Body(nn.Module):
 
     out_features: int
     emits_x = False  # whether the features are already one value per sub-pixel
+
+
+Module = TypeVar("Module", bound=nn.Module)
+
+
+def lay_out(module: Module) -> Module:
+    """`module` with the weights of its convolutions in the layout of their inputs."""
+    for part in module.modules():
+        if isinstance(part, nn.Conv2d | nn.ConvTranspose2d):
+            part.weight.data = part.weight.data.contiguous(memory_format=LAYOUT)
+    return module
 
 
 def xavier(layer: Layer, scale: float = 1.0) -> Layer:
@@ -133,7 +147,7 @@ class ConvStack(Body):
 
     def forward(self, x: Tensor) -> Tensor:
         x = 2 * x - 1 if self.centre else x
-        return self.head(self.layers(x.contiguous(memory_format=torch.channels_last)))
+        return self.head(self.layers(x.contiguous(memory_format=LAYOUT)))
 
 
 class UpConv(nn.ConvTranspose2d):
@@ -195,5 +209,5 @@ class DeconvStack(Body):
 
     def forward(self, z: Tensor) -> Tensor:
         maps = self.first(z).reshape(z.shape[0], -1, self.side, self.side)
-        image = self.layers(maps.contiguous(memory_format=torch.channels_last))
+        image = self.layers(maps.contiguous(memory_format=LAYOUT))
         return image[..., : self.x_shape[-2], : self.x_shape[-1]].flatten(1)

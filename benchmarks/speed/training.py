@@ -21,6 +21,8 @@ import torch
 from torch import nn
 
 from benchmarks.cli import tune_process
+from benchmarks.speed.plain import use_defaults
+from methods import networks
 from methods.data import Images
 from methods.decoders import BernoulliDecoder
 from methods.encoders import GaussianEncoder
@@ -46,35 +48,11 @@ def bodies(name: str) -> tuple[nn.Module, nn.Module]:
     return encoder, DeconvStack((32,), x_shape, channels[::-1], [2, 2, 2], activation="relu")
 
 
-class Plain(nn.Module):
-    """The same layers in PyTorch's default memory layout, as a user of the peer writes them."""
-
-    def __init__(self, body: nn.Module):
-        super().__init__()
-        self.body, self.out_features, self.emits_x = body, body.out_features, body.emits_x
-        if isinstance(body, DeconvStack):
-            for i, layer in enumerate(body.layers):
-                if isinstance(layer, nn.ConvTranspose2d):
-                    sizes = layer.in_channels, layer.out_channels, 5, layer.stride, layer.padding
-                    body.layers[i] = nn.ConvTranspose2d(*sizes, layer.output_padding)  # type: ignore[arg-type]
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        if isinstance(self.body, DeconvStack):
-            maps = self.body.first(x).reshape(len(x), -1, self.body.side, self.body.side)
-            return self.body.layers(maps).flatten(1)
-        if isinstance(self.body, ConvStack):
-            return self.body.head(self.body.layers(2 * x - 1))
-        return self.body(x)
-
-
 def loop_rate(name: str, pixels: torch.Tensor, plain: bool) -> float:
     """Images per second of our loop over one epoch, after a warm-up."""
     x_shape, precision, n = NETWORKS[name][:3]
-    encoder, decoder = (Plain(body) if plain else body for body in bodies(name))
-    method = VAE(GaussianEncoder(32, encoder), BernoulliDecoder(x_shape, 32, decoder))  # type: ignore[arg-type]
-    for module in method.modules():
-        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d) and not plain:
-            module.weight.data = module.weight.data.contiguous(memory_format=torch.channels_last)
+    encoder, decoder = bodies(name)
+    method = networks.lay_out(VAE(GaussianEncoder(32, encoder), BernoulliDecoder(x_shape, 32, decoder)))
     settings = Settings(n // BATCH, BATCH, 1e-3, precision="float32" if plain else precision)
     with tempfile.TemporaryDirectory() as folder:
         trainer = Trainer(method, Images(pixels), settings, Path(folder), 0)
@@ -116,7 +94,7 @@ def pythae_rate(name: str, pixels: torch.Tensor) -> float:
     data = (pixels.numpy() / 255).astype(numpy.float32)
 
     def seconds(epochs: int) -> float:
-        encoder, decoder = (Plain(body) for body in bodies(name))
+        encoder, decoder = bodies(name)
         configuration = VAEConfig(input_dim=x_shape, latent_dim=32, reconstruction_loss="bce")
         model = PythaeVAE(configuration, Encoder(encoder), Decoder(decoder))
         with tempfile.TemporaryDirectory() as folder:
@@ -138,6 +116,8 @@ def measure(contestant: str, name: str) -> float:
     logging.disable(logging.WARNING)
     if contestant == "ours":
         tune_process(2)
+    else:
+        use_defaults()
     torch.set_num_threads(2)
     x_shape, _, n = NETWORKS[name][:3]
     pixels = torch.randint(0, 256, (n, *x_shape), dtype=torch.uint8)

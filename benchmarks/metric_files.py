@@ -1,0 +1,82 @@
+"""Which metric files of a run are current and which cannot be: evaluation's bookkeeping, free of torch."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from benchmarks import catalogue
+from benchmarks.catalogue import Declared
+from benchmarks.config import Dataset, dataset_named, load_file
+from benchmarks.definitions import provides
+from benchmarks.records import Evaluation, MetricFile, Result, RunRecord, Status, canonical, read, sha256, write
+
+
+def missing_capabilities(declared: Declared, provides: set[str]) -> list[str]:
+    """What the metric needs and the run does not provide."""
+    return sorted(set(declared.literals.get("needs", ())) - provides)
+
+
+def classifier_folder(dataset: str, references: Path) -> Path | None:
+    """Where the dataset's evaluation classifier was trained, if it has one."""
+    name = dataset_named("run", dataset, load_file("datasets.yml", Dataset)).classifier
+    return references.parent / name / "seed0" if name else None
+
+
+def key_of(record: RunRecord, declared: Declared, entry: dict[str, Any], references: Path) -> str:
+    """A metric file is current while its weights, options, code, reference and classifier are the same."""
+    basis = [references / f"{record.dataset}.npz"]
+    folder = classifier_folder(record.dataset, references)
+    if folder is not None and "classifier" in declared.literals.get("needs", ()):
+        basis.append(folder / "weights.safetensors")
+    parts = [record.weights_sha256, canonical(entry), *(sha256(path) for path in basis if path.exists())]
+    return hashlib.sha256("/".join(parts).encode()).hexdigest()[:16]
+
+
+def method_name(record: RunRecord) -> str:
+    """The class name of the run's method."""
+    return record.specification["method"].rsplit(":", 1)[1]
+
+
+def provided(record: RunRecord) -> set[str]:
+    """What the run can answer: its method's literal, and what its data add."""
+    target = record.specification["method"]
+    declared = catalogue.component_class(record.run, target if ".py:" in target else method_name(record))
+    dataset = dataset_named(f"run {record.run}", record.dataset, load_file("datasets.yml", Dataset))
+    return provides(declared, dataset, record.specification["latent_dim"])
+
+
+def refused(name: str, declared: Declared, status: Status, reason: str) -> MetricFile:
+    """A metric file that says why there is no number."""
+    unit, kind = declared.literals.get("unit", ""), declared.literals.get("kind", "estimate")
+    return MetricFile(key="", results=[Result(metric=name, status=status, reason=reason, unit=unit, kind=kind)])
+
+
+def current(
+    name: str, entry: dict[str, Any], record: RunRecord, folder: Path, references: Path
+) -> tuple[str, MetricFile | None]:
+    """(key that the metric's file must have, the file if it has it and need not be computed again)."""
+    declared, path = catalogue.metrics()[name], folder / f"{name}.json"
+    key = key_of(record, declared, entry, references)
+    found = read(path, MetricFile) if path.exists() else None
+    if found is None or found.key != key:
+        return key, None
+    settled = found.results[-1].status == "ok" or missing_capabilities(declared, provided(record))
+    return key, found if settled else None
+
+
+def finish(record: RunRecord, folder: Path, statuses: dict[str, Status]) -> Evaluation:
+    """Write `metrics.json`: every metric has its file."""
+    evaluation = Evaluation(run=record.run, seed=record.seed, metrics=statuses)
+    write(folder / "metrics.json", evaluation)
+    return evaluation
+
+
+def finish_if_current(metrics: dict[str, dict[str, Any]], folder: Path, references: Path) -> Evaluation | None:
+    """`finish` where nothing is left to compute, else None."""
+    record = read(folder / "run.json", RunRecord)
+    if record.status != "ok":
+        return None
+    found = {name: current(name, entry, record, folder, references)[1] for name, entry in metrics.items()}
+    if None in found.values():
+        return None
+    return finish(record, folder, {name: file.results[-1].status for name, file in found.items() if file})
