@@ -53,19 +53,19 @@ class ImplicitPosterior:
 
 
 class GaussianEncoder(nn.Module):
-    """q(z|x) = N(mu(x), diag sd(x)^2)."""
+    """q(z|x) = N(mu(x), diag sd(x)^2), every sd(x) above `min_sd`."""
 
     provides = ("log_prob", "foreign_log_prob", "closed_kl")
 
-    def __init__(self, latent_dim: int, body: Body):
+    def __init__(self, latent_dim: int, body: Body, min_sd: float = 0.0):
         super().__init__()
-        self.body = body
+        self.body, self.min_sd = body, min_sd
         self.mean = linear(body.out_features, latent_dim)
         self.log_sd = linear(body.out_features, latent_dim)
 
     def forward(self, x: Tensor):
         h = self.body(x)
-        return diagonal_gaussian(self.mean(h), self.log_sd(h))
+        return diagonal_gaussian(self.mean(h), self.log_sd(h), self.min_sd)
 
 
 class PointEncoder(nn.Module):

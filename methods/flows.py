@@ -94,9 +94,9 @@ class PlanarFlowEncoder(nn.Module):
 
     provides = ("log_prob", "foreign_log_prob")
 
-    def __init__(self, latent_dim: int, body: Body, length: int):
+    def __init__(self, latent_dim: int, body: Body, length: int, min_sd: float = 0.0):
         super().__init__()
-        self.body, self.latent_dim, self.length = body, latent_dim, length
+        self.body, self.latent_dim, self.length, self.min_sd = body, latent_dim, length, min_sd
         n = body.out_features
         self.mean, self.log_sd = linear(n, latent_dim), linear(n, latent_dim)
         self.w, self.b = linear(n, length * latent_dim), linear(n, length)
@@ -106,7 +106,8 @@ class PlanarFlowEncoder(nn.Module):
         h = self.body(x)
         shape = (x.shape[0], self.length, self.latent_dim)
         u, w = self.u(h).reshape(shape), self.w(h).reshape(shape)
-        return PlanarFlowPosterior(diagonal_gaussian(self.mean(h), self.log_sd(h)), constrained(u, w), w, self.b(h))
+        base = diagonal_gaussian(self.mean(h), self.log_sd(h), self.min_sd)
+        return PlanarFlowPosterior(base, constrained(u, w), w, self.b(h))
 
 
 class MaskedNet(nn.Module):

@@ -57,9 +57,9 @@ def gaussian_kl(mean: Tensor, sd: Tensor) -> Rows:
     return (0.5 * (mean.square() + sd.square() - 1) - sd.log()).sum(-1)
 
 
-def diagonal_gaussian(mean: Tensor, log_sd: Tensor) -> Independent:
-    """N(mean, diag exp(log_sd)^2) over the last axis."""
-    return Independent(Normal(mean, log_sd.exp(), validate_args=False), 1, validate_args=False)
+def diagonal_gaussian(mean: Tensor, log_sd: Tensor, min_sd: float = 0.0) -> Independent:
+    """N(mean, diag (min_sd + exp(log_sd))^2) over the last axis."""
+    return Independent(Normal(mean, min_sd + log_sd.exp(), validate_args=False), 1, validate_args=False)
 
 
 def sample_with_log_prob(q: Any) -> tuple[Tensor, Tensor]:
