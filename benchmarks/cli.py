@@ -197,6 +197,7 @@ def verdict(arguments: argparse.Namespace) -> int:
 def data(arguments: argparse.Namespace) -> int:
     """Fetch or check one dataset (a name or folder:<path>); without a name, list them all."""
     from benchmarks.datasets import data_root, load_arrays
+    from benchmarks.inventory import list_data
 
     root, known = data_root(arguments.data_root), load_file("datasets.yml", Dataset)
     if arguments.name is None:
@@ -210,31 +211,16 @@ def data(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def list_data(root: Path, known: dict[str, Dataset]) -> None:
-    """Which datasets are here, and where to put the others."""
-    from benchmarks.image_files import cache_root
-
-    print(f"data root: {root} (set by --data-root or VGB_DATA_ROOT)")
-    print(f"decoded images: {cache_root()} (set by VGB_CACHE; may be deleted)")
-    for name, definition in known.items():
-        state = definition.state(root)
-        if state != "absent":
-            print(f"  {name}: {state}" + (", no file needed" if state == "embedded" else ""))
-            continue
-        how = definition.instructions or "downloaded when first needed, or by hand"
-        print(f"  {name}: absent ({definition.size}); {how}:")
-        for file in definition.files:
-            md5 = definition.checksums.get(file)
-            print(f"    {root / file}" + (f"  md5 {md5}" if md5 else ""))
-
-
 def doctor(arguments: argparse.Namespace) -> int:
     """List what this machine has and what is missing, with sizes, checksums and where to put it."""
     from importlib.util import find_spec
 
     from benchmarks.datasets import data_root
+    from benchmarks.inventory import list_data, list_weights
 
-    list_data(data_root(arguments.data_root), load_file("datasets.yml", Dataset))
+    root = data_root(arguments.data_root)
+    list_data(root, load_file("datasets.yml", Dataset))
+    list_weights(root)
     for package in ("torch", "torchvision", "snakemake", "numpyro", "arviz", "pytorch_fid"):
         print(f"  {package}: {'installed' if find_spec(package) else 'MISSING: pip install -c constraints.txt -e .'}")
     import torch

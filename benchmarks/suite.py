@@ -97,9 +97,13 @@ class Suite(Definitions):
         for name in names:
             if name not in catalogue.metrics():
                 raise unknown(f"run {run}", "metric", name, catalogue.metrics())
-            if set(catalogue.metrics()[name].literals.get("needs", ())) <= self.provides(run):
+            if self.serves(run, name):
                 return name
         return names[0]
+
+    def serves(self, run: str, metric: str) -> bool:
+        """Whether the run can answer what the metric asks."""
+        return set(catalogue.metrics()[metric].literals.get("needs", ())) <= self.provides(run)
 
     def cells(self, table: Table) -> Iterator[tuple[config.Cell, config.Cell, str, str]]:
         """(row, column, run, metric) of every cell that is trained here."""
@@ -124,9 +128,7 @@ class Suite(Definitions):
                 if quantity is not None:
                     found.setdefault(quantity.run, set()).add(quantity.metric)
         for run in self.own:
-            able = self.provides(run)
-            needs = {n: set(d.literals.get("needs", ())) for n, d in catalogue.metrics().items()}
-            found.setdefault(run, set()).update(n for n, need in needs.items() if need <= able)
+            found.setdefault(run, set()).update(m for m in catalogue.metrics() if self.serves(run, m))
         for run in list(found):
             if self.judged(run, found[run]):
                 found.setdefault(self.dataset_of(run)[1].classifier, set()).add("accuracy")

@@ -22,16 +22,15 @@ def weights_file(root: Path, download: bool) -> Path:
 
     path = root / WEIGHTS
     if not path.exists():
-        advice = f"put {SIZE} from {FID_WEIGHTS_URL} there, or set VGB_DATA_ROOT"
+        absent = "Inception's weights are not in the data root"
+        advice = "`python -m benchmarks doctor` says what to put where"
         if not download:
-            raise NotRunError(f"Inception's weights {WEIGHTS} not found in {root}; {advice}")
+            raise NotRunError(f"{absent}; {advice}")
         try:
             root.mkdir(parents=True, exist_ok=True)
             torch.hub.download_url_to_file(FID_WEIGHTS_URL, str(path), hash_prefix=CHECKSUM)
         except (OSError, RuntimeError) as error:
-            raise NotRunError(
-                f"Inception's weights {WEIGHTS} not found in {root} and the download failed ({error}); {advice}"
-            ) from error
+            raise NotRunError(f"{absent} and the download failed ({error}); {advice}") from error
     with open(path, "rb") as content:
         found = hashlib.file_digest(content, "sha256").hexdigest()
     if not found.startswith(CHECKSUM):

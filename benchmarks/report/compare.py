@@ -173,8 +173,9 @@ def table_cells(suite: Suite, frame: pandas.DataFrame, name: str, table: Table) 
         line = []
         for column in table.columns:
             published = values.get((name, row.label, column.label))
-            if (row.label, column.label) in chosen:
-                cell = fill(suite, frame, *chosen[row.label, column.label], row)
+            run, metric = chosen.get((row.label, column.label), ("", ""))
+            if run and (published or suite.serves(run, metric)):  # else there is nothing to compare: a dash
+                cell = fill(suite, frame, run, metric, row)
                 cell.published = published
                 if cell.mean is not None:
                     cell.verdict = judge(suite, cell, row)
