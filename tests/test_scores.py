@@ -137,7 +137,7 @@ def trained_with(data, samples, folder, **more) -> Trained:
 
 def test_without_weights_a_score_is_not_run_and_wrong_ones_are_an_error(patches, tmp_path):
     control = trained_with(patches, patches.test_x, tmp_path)
-    with pytest.raises(NotRunError, match="not in the data root; .*doctor"):
+    with pytest.raises(NotRunError, match=r"not in the data root; .*doctor"):
         inception_score.evaluate(control, n=4, splits=1, download=False)
     with pytest.raises(NotRunError, match="not in the data root"):
         fid.evaluate(control, n=4, download=False)
