@@ -105,15 +105,29 @@ class ImageCritic(nn.Module):
 
 
 class PairCritic(nn.Module):
-    """T(x, z): a body on x, a layer on z, joined by fully connected layers (facts 4.4, 4.5: ALI, AS-VAE)."""
+    """T(x, z): a body on x, a layer on z, joined by fully connected layers (facts 4.4, 4.5: ALI, AS-VAE).
 
-    def __init__(self, latent_dim: int, body: Body, features: int, hidden: list[int], activation: str = "lrelu"):
+    Dropout of x's sub-pixels (`x_dropout`) keeps T from telling x from x alone, which would leave z without a gradient.
+    """
+
+    def __init__(
+        self,
+        latent_dim: int,
+        body: Body,
+        features: int,
+        hidden: list[int],
+        activation: str = "lrelu",
+        x_dropout: float = 0.0,
+        dropout: float = 0.0,
+    ):
         super().__init__()
-        self.body, self.z = body, stack(latent_dim, [features], activation)
+        self.body, self.z, self.x_dropout = body, stack(latent_dim, [features], activation), nn.Dropout(x_dropout)
         self.joint = nn.Sequential(
+            nn.Dropout(dropout),
             stack(body.out_features + features, hidden, activation),
+            nn.Dropout(dropout),
             linear(hidden[-1], 1),
         )
 
     def forward(self, x: Tensor, z: Tensor) -> Tensor:
-        return self.joint(torch.cat([self.body(x), self.z(z)], 1)).squeeze(1)
+        return self.joint(torch.cat([self.body(self.x_dropout(x)), self.z(z)], 1)).squeeze(1)
