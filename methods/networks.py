@@ -97,22 +97,15 @@ def stack(n_in: int, hidden: Sequence[int], activation: str) -> nn.Sequential:
 class MLP(Body):
     """Fully connected body: [batch, *in_shape] -> [batch, hidden[-1]]; `centre` maps pixels to 2x - 1."""
 
-    def __init__(
-        self,
-        in_shape: tuple,
-        hidden: list[int],
-        activation: str = "elu",
-        centre: bool = False,
-        input_dropout: float = 0.0,
-    ):
+    def __init__(self, in_shape: tuple, hidden: list[int], activation: str = "elu", centre: bool = False):
         super().__init__()
-        self.centre, self.input_dropout = centre, nn.Dropout(input_dropout)
+        self.centre = centre
         self.layers = stack(prod(in_shape), hidden, activation)
         self.out_features = hidden[-1]
 
     def forward(self, x: Tensor) -> Tensor:
         x = x.flatten(1)
-        return self.layers(self.input_dropout(2 * x - 1 if self.centre else x))
+        return self.layers(2 * x - 1 if self.centre else x)
 
 
 class ConvStack(Body):

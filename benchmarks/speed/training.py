@@ -26,7 +26,7 @@ from methods import networks
 from methods.data import Images
 from methods.decoders import BernoulliDecoder
 from methods.encoders import GaussianEncoder
-from methods.networks import MLP, ConvStack, DeconvStack
+from methods.networks import MLP, Body, ConvStack, DeconvStack
 from methods.train import Settings, Trainer
 from methods.vae import VAE
 
@@ -39,7 +39,7 @@ NETWORKS = {  # shape of x, precision of ours, images of an epoch, contestants, 
 }
 
 
-def bodies(name: str) -> tuple[nn.Module, nn.Module]:
+def bodies(name: str) -> tuple[Body, Body]:
     """(encoder body, decoder body) of a network."""
     x_shape, channels = NETWORKS[name][0], NETWORKS[name][4]
     if not channels:
