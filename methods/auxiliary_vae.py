@@ -15,11 +15,11 @@ class AuxiliaryPosterior(nn.Module):
 
     def __init__(self, latent_dim: int, body: Body, auxiliary_dim: int = 100, hidden: int = 300):
         super().__init__()
-        n = body.out_features
+        n, small = body.out_features, 0.1  # softplus features are large: a full start gives log-scales that overflow
         self.body = body
-        self.a = linear(n, 2 * auxiliary_dim)
-        self.z = nn.Sequential(stack(n + auxiliary_dim, [hidden], "softplus"), linear(hidden, 2 * latent_dim))
-        self.r = nn.Sequential(stack(n + latent_dim, [hidden], "softplus"), linear(hidden, 2 * auxiliary_dim))
+        self.a = linear(n, 2 * auxiliary_dim, small)
+        self.z = nn.Sequential(stack(n + auxiliary_dim, [hidden], "softplus"), linear(hidden, 2 * latent_dim, small))
+        self.r = nn.Sequential(stack(n + latent_dim, [hidden], "softplus"), linear(hidden, 2 * auxiliary_dim, small))
 
     def forward(self, x: Tensor) -> "_Draw":
         return _Draw(self, self.body(x))
