@@ -125,7 +125,7 @@ def compute_early(arguments: argparse.Namespace, suite: Suite, folder: Path) -> 
 
     metrics = specification_of(arguments, suite, "metrics")
     if not all(Path(file).exists() for file in suite.reference_files(arguments.run)):
-        others = {"classifier", "problem"}
+        others = {"classifier", "problem", "sample"}  # samples are drawn once, for all metrics of a process
         metrics = {n: e for n, e in metrics.items() if not others & set(catalogue.metrics()[n].literals["needs"])}
     references = job_folder(arguments).parents[1] / "references"
     root = data_root(arguments.data_root)
