@@ -162,12 +162,13 @@ def sample_grids(suite: Suite, figure: Figure, frame: pandas.DataFrame) -> Drawi
 
 
 def reconstructions(suite: Suite, figure: Figure, frame: pandas.DataFrame) -> Drawing:
-    """Three blocks of eight test images; in each: the truth, then one column for each method (AS-VAE figure 3)."""
+    """Up to three blocks of eight test images: the truth, then one column for each method (AS-VAE figure 3)."""
     loaded = artefacts(suite, figure, "sample_grid.npz")
     columns = {"truth": next(iter(loaded.values()))["test"]}
     columns |= {label: arrays["reconstructions"] for label, arrays in loaded.items()}
-    drawing, axes = plt.subplots(1, 3, figsize=(2.2 * len(columns), 5))
-    for block, axis in enumerate(axes):
+    blocks = min(3, -(-len(columns["truth"]) // 8))
+    drawing, axes = plt.subplots(1, blocks, figsize=(0.75 * blocks * len(columns), 5), squeeze=False)
+    for block, axis in enumerate(axes[0]):
         chosen = numpy.stack([images[8 * block : 8 * block + 8] for images in columns.values()], 1)
         axis.imshow(tile(chosen.reshape(-1, *chosen.shape[2:]), len(columns)), interpolation="nearest")
         axis.set_title(", ".join(columns), fontsize=7)
