@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from benchmarks.errors import NotRunError
 from benchmarks.trained import Estimate, Trained
 
 NEEDS = ("sample", "data")
@@ -20,8 +21,11 @@ def edges(x: Tensor) -> Tensor:
 
 def evaluate(trained: Trained, *, n: int = 1000) -> Estimate:
     """Noise is sharper than any picture: read it beside a score of quality."""
+    x = trained.test_x(n)
+    if min(x.shape[2:]) < 3:
+        raise NotRunError(f"images of {x.shape[2]}x{x.shape[3]} pixels have no inside for a Laplacian")
     with torch.no_grad():
-        real = edges(trained.test_x(n)).double()
+        real = edges(x).double()
         fake = edges(trained.samples(n)).double()
     value = float(fake.mean() / real.mean())
     return Estimate(value, float(fake.std() / n**0.5 / real.mean()), n, f"n={n}")
