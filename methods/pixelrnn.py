@@ -4,6 +4,7 @@ Sub-pixels come row by row, in a row pixel by pixel, in a pixel R, G, B. `h` is 
 `groups` say to which colour each feature belongs (section 3.4): a feature knows no later colour of its own pixel.
 """
 
+from abc import ABC, abstractmethod
 from itertools import pairwise, product
 from typing import Literal
 
@@ -45,7 +46,7 @@ class MaskedConv(nn.Conv2d):
         return F.conv2d(window, self.weight * self.mask, self.bias)
 
 
-class LSTMLayer(nn.Module):
+class LSTMLayer(nn.Module, ABC):
     """A convolutional LSTM with a residual connection, on maps [batch, 2h, height, width] (sections 3.1 to 3.3).
 
     A step takes a whole line of pixels (a row, or a diagonal) from the line before. `initial` is the learned memory
@@ -87,9 +88,9 @@ class LSTMLayer(nn.Module):
             states.append(state)
         return torch.stack(states).unflatten(2, (batch, n))
 
+    @abstractmethod
     def near(self, state: Tensor) -> Tensor:
         """Of a line's states [directions, batch, n, h], those that each pixel of the next line sees [.., k h]."""
-        raise NotImplementedError
 
 
 class RowWriter:
