@@ -186,12 +186,13 @@ class Claim(Strict):
 
 
 Model = TypeVar("Model", bound=BaseModel)
+SAFE_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's is ten times as fast
 
 
 def load_yaml(path: Path) -> dict[str, Any]:
     """A YAML mapping; SuiteError with file and line."""
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=SAFE_LOADER)
     except FileNotFoundError:
         raise SuiteError(f"{path}: no such file") from None
     except yaml.YAMLError as error:

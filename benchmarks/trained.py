@@ -14,6 +14,7 @@ from benchmarks.errors import NotRunError
 from methods.game import Batch
 from methods.method import Method
 
+TOGETHER = 256  # an autoregressive model draws many images in little more time than a few
 FEWEST = 30  # fewer examples are the whole population (the 4-point data), not a sample of one
 
 
@@ -61,12 +62,12 @@ class Trained:
     drawn: list[Tensor] = field(default_factory=list)
 
     def samples(self, n: int) -> Tensor:
-        """The method's first n images [n, *x_shape]: drawn once for all metrics, 64 at a time with a seed each."""
+        """The method's first n images [n, *x_shape]: drawn once for all metrics, 256 at a time with a seed each."""
         with torch.random.fork_rng(), torch.no_grad():
-            while len(self.drawn) * 64 < n:
+            while len(self.drawn) * TOGETHER < n:
                 torch.manual_seed(self.seed + len(self.drawn))
-                self.drawn.append(self.method.sample(64, self.device))
-        return torch.cat(self.drawn[: -(-n // 64)])[:n]
+                self.drawn.append(self.method.sample(TOGETHER, self.device))
+        return torch.cat(self.drawn[: -(-n // TOGETHER)])[:n]
 
     def classifier(self) -> Classifier:
         """The dataset's evaluation classifier."""
