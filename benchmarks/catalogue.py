@@ -17,6 +17,7 @@ from benchmarks.errors import SuiteError, unknown
 
 ROOT = Path(__file__).resolve().parent.parent
 FROM_DATA = ("x_shape", "latent_dim", "in_shape")
+DESCRIPTIVE = ("correspondence", "relations")  # say to people what a class is: not inherited, and they change no run
 PLAIN_TYPES: dict[str, Any] = {
     "int": int,
     "float": float,
@@ -100,7 +101,8 @@ def _declared(path: Path, module: str, known: dict[str, Declared]) -> dict[str, 
         init = [n for n in node.body if isinstance(n, ast.FunctionDef) and n.name == "__init__"]
         every = {**known, **found}
         parents = [every[b.id] for b in node.bases if isinstance(b, ast.Name) and b.id in every]
-        literals = {k: v for p in parents for k, v in p.literals.items()} | _literals(node.body)
+        inherited = {k: v for p in parents for k, v in p.literals.items() if k not in DESCRIPTIVE}
+        literals = inherited | _literals(node.body)
         parameters = _parameters(init[0]) if init else (parents[0].parameters if parents else {})
         found[node.name] = Declared(node.name, path, f"{module}:{node.name}", parameters, literals)
     return found
@@ -132,6 +134,11 @@ def component_class(where: str, name: str) -> Declared:
 def methods() -> dict[str, Declared]:
     """Every trainable method of the suite by name."""
     return {n: d for n, d in _library().items() if "paper" in d.literals}
+
+
+def classes() -> dict[str, Declared]:
+    """Every class of methods/ by name."""
+    return dict(_library())
 
 
 @cache
@@ -196,11 +203,19 @@ def closure(path: Path) -> frozenset[Path]:
     return frozenset(seen)
 
 
+def _describes(statement: ast.stmt) -> bool:
+    """Whether a statement of a class does no more than assign one of DESCRIPTIVE."""
+    targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
+    return any(isinstance(t, ast.Name) and t.id in DESCRIPTIVE for t in targets)
+
+
 @cache
 def _meaning(path: Path) -> str:
-    """The code without comments, layout and docstrings: rewording them must not retrain anything."""
+    """The code without comments, layout, docstrings and DESCRIPTIVE: rewording them must not retrain anything."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef):
+            node.body = [n for n in node.body if not _describes(n)] or [ast.Pass()]
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
             first = node.body[0] if node.body else None
             if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):

@@ -211,6 +211,14 @@ def data(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def list_(arguments: argparse.Namespace) -> int:
+    """List every method with its paper, equations, players, capabilities and file."""
+    from benchmarks.systems import listing
+
+    print(listing(arguments.markdown, Path(arguments.runs) if arguments.runs else None))
+    return 0
+
+
 def doctor(arguments: argparse.Namespace) -> int:
     """List what this machine has and what is missing, with sizes, checksums and where to put it."""
     from importlib.util import find_spec
@@ -234,10 +242,10 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     commands = top.add_subparsers(dest="command", required=True)
     every: list[Callable[[argparse.Namespace], int]] = [
-        check, train, evaluate, reference, collect, report, verdict, data, doctor,
+        check, train, evaluate, reference, collect, report, verdict, data, list_, doctor,
     ]  # fmt: skip
     for function in every:
-        sub = commands.add_parser(function.__name__, help=(function.__doc__ or "").splitlines()[0])
+        sub = commands.add_parser(function.__name__.rstrip("_"), help=(function.__doc__ or "").splitlines()[0])
         sub.set_defaults(function=function)
         sub.add_argument("--profile", default="quick", help="smoke, quick, quick-seeds, laptop or paper")
         sub.add_argument("--runs", help="a YAML file with runs of your own")
@@ -253,6 +261,8 @@ def parser() -> argparse.ArgumentParser:
             sub.add_argument("--checkpoint-seconds", type=float, default=60.0)
         if function is reference:
             sub.add_argument("problem")
+        if function is list_:
+            sub.add_argument("--markdown", action="store_true", help="the table in README.md")
         if function is data:
             sub.add_argument("name", nargs="?")
     return top

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from benchmarks.catalogue import ROOT
 from benchmarks.errors import SuiteError, unknown
@@ -44,14 +44,20 @@ class Budget(Strict):
     """
 
     size: str | None = None
+    latent_dim: int | None = None
     train: dict[str, Any] = {}
+    search: dict[str, list[Any]] | None = None
     seeds: int | None = None
     why: str = ""
     verdict: bool = False
 
 
 class Run(Strict):
-    """A method on a dataset with networks and hyperparameters, as in the paper."""
+    """A method on a dataset with networks and hyperparameters, as in the paper.
+
+    `fraction`: share of the training images, the same of every class; `rest`: what becomes of the others.
+    `search`: options of the method -> values, each of which is trained; the best on validation data is kept.
+    """
 
     method: str
     dataset: str
@@ -59,6 +65,9 @@ class Run(Strict):
     components: dict[str, str | dict[str, Any]]
     options: dict[str, Any] = {}
     train: TrainOptions
+    fraction: float = Field(default=1.0, gt=0, le=1)
+    rest: Literal["unused", "unlabelled"] = "unused"
+    search: dict[str, list[Any]] = {}
     profiles: dict[str, Budget] = {}
     note: str = ""
     deviations: list[str] = []
@@ -129,7 +138,8 @@ class Profile(Strict):
 class Cell(Strict):
     """Part of a cell's address: a row or a column of a table gives a run, a metric, or both.
 
-    `skip`: labels of the columns that stay empty in this row (too costly, and empty in the paper).
+    `skip`: labels of the columns that stay empty in this row (too costly, and empty in the paper). In a table whose
+    every cell is another run, `key` of the row stands for `{row}` in the column's `run`, or `runs` says it by column.
     """
 
     label: str
@@ -138,16 +148,19 @@ class Cell(Strict):
     cited: bool = False
     note: str = ""
     skip: list[str] = []
+    key: str = ""
+    runs: dict[str, str] = {}
 
 
 class Table(Strict):
-    """A table of a paper."""
+    """A table of a paper. `rows_are`: whether its rows compare methods on one data set, or are data sets."""
 
     paper: str
     number: str
     title: str
     rows: list[Cell]
     columns: list[Cell]
+    rows_are: Literal["methods", "datasets"] = "methods"
     notes: list[str] = []
 
 

@@ -13,7 +13,7 @@ import torch
 from benchmarks.config import Dataset
 from benchmarks.errors import NotRunError, SuiteError
 from benchmarks.image_files import Arrays, read_images
-from benchmarks.sources import SOURCES, NoDownloadError
+from benchmarks.sources import SOURCES, Domains, NoDownloadError
 from methods.data import Images
 
 BINARISATION_SEED = 777  # as in the VampPrior and Sylvester code: test bits are drawn once, for every method
@@ -30,7 +30,8 @@ UNREADABLE = (OSError, RuntimeError, ValueError, KeyError, EOFError, zipfile.Bad
 class Data:
     """A loaded dataset: `train` for the game, `test_x` [n, *x_shape] in [0, 1] with its bits frozen.
 
-    `pixels` is part of every protocol id; `test_y` [n] is None for a dataset without classes.
+    `pixels` is part of every protocol id; `test_y` [n] is None for a dataset without classes. Of two domains,
+    test images are the target's, and `source_test_x` are the source's.
     """
 
     name: str
@@ -39,6 +40,8 @@ class Data:
     test_x: torch.Tensor
     test_y: torch.Tensor | None
     pixels: str
+    validation_y: torch.Tensor | None = None
+    source_test_x: torch.Tensor | None = None
 
     @property
     def x_shape(self) -> tuple[int, ...]:
@@ -103,7 +106,7 @@ def load(name: str, definition: Dataset, root: Path, device: torch.device) -> Da
     def labels(y: numpy.ndarray | None) -> torch.Tensor | None:
         return None if y is None else torch.from_numpy(y).to(device)
 
-    train_y = None if found.train_y is None else found.train_y[held_out:]
+    held_y, train_y = (None, None) if found.train_y is None else numpy.split(found.train_y, [held_out])
     train = Images(torch.from_numpy(found.train_x[held_out:]).to(device), labels(train_y), definition.pixels)
     random = numpy.random.RandomState(BINARISATION_SEED)
 
@@ -122,4 +125,6 @@ def load(name: str, definition: Dataset, root: Path, device: torch.device) -> Da
     test = frozen(found.test_x)
     substitute = definition.substitute(root)
     pixels = PROTOCOLS[definition.pixels] + (f", {definition.substitutes[substitute]}" if substitute else "")
-    return Data(name, train, frozen(found.train_x[:held_out]), test, labels(found.test_y), pixels)
+    source = frozen(found.source_test_x) if isinstance(found, Domains) else None
+    held_x = frozen(found.train_x[:held_out])
+    return Data(name, train, held_x, test, labels(found.test_y), pixels, labels(held_y), source)

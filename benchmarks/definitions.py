@@ -15,9 +15,23 @@ from benchmarks.errors import SuiteError, unknown
 TRAINING_CODE = [ROOT / "benchmarks" / "execute.py", ROOT / "methods" / "build.py", ROOT / "methods" / "train.py"]
 
 
-def provides(method: Declared, dataset: Dataset, latent_dim: int) -> set[str]:
-    """The questions that metrics may ask of a method on this dataset; a problem has no decoder of images."""
+def named(where: str, target: str) -> Declared:
+    """The class at `module:Class` of methods/, or at `file.py:Class`."""
+    module, name = target.rsplit(":", 1)
+    return catalogue.component_class(where, target if module.endswith(".py") else name)
+
+
+def answers(where: str, method: Declared, components: dict[str, Any]) -> set[str]:
+    """What the class provides, and what those of its components provide whose answers it passes on."""
     found = set(method.provides())
+    for role in method.literals.get("wraps", ()):
+        inner = components[role]
+        found |= answers(where, named(where, inner["class"]), inner)
+    return found
+
+
+def provides(found: set[str], dataset: Dataset, latent_dim: int) -> set[str]:
+    """The questions that metrics may ask of a method on this dataset; a problem has no decoder of images."""
     if dataset.kind == "problem":
         return (found - {"decoder"}) | {"problem"}
     if "decoder" in found:  # its means are images
@@ -50,6 +64,7 @@ class Definitions:
         self.runs = config.load_folder("runs", Run, [extra_runs] if extra_runs else [])
         self.datasets = config.load_file("datasets.yml", Dataset)
         self.networks = config.load_yaml(config.FOLDER / "networks.yml")
+        self._provided: dict[str, set[str]] = {}
 
     def _inherit(self, name: str) -> Profile:
         """A profile with the keys of the profile that it is `like` filled in."""
@@ -84,11 +99,19 @@ class Definitions:
 
     def provides(self, run: str) -> set[str]:
         """The questions that metrics may ask of this run."""
-        return provides(self.method_of(run), self.dataset_of(run)[1], self.run(run).latent_dim)
+        if run not in self._provided:
+            method, dataset = self.method_of(run), self.dataset_of(run)[1]
+            parts = self.components(run) if method.literals.get("wraps") else {}
+            self._provided[run] = provides(answers(f"run {run}", method, parts), dataset, self.latent_dim(run))
+        return self._provided[run]
 
     def budget(self, run: str) -> Budget:
         """What this profile changes of the run."""
         return self.run(run).profiles.get(self.profile.budget_key or self.name, Budget())
+
+    def latent_dim(self, run: str) -> int:
+        """Number of latent dimensions, in this profile."""
+        return self.budget(run).latent_dim or self.run(run).latent_dim
 
     def train_options(self, run: str) -> dict[str, Any]:
         """The run's training settings in this profile."""
@@ -106,76 +129,97 @@ class Definitions:
             raise unknown(f"run {run}: train.learning_rate", "player", wrong, players)
         return options
 
-    def component(self, run: str, role: str, value: Any) -> Any:
+    def component(self, run: str, role: str, value: Any, size: str | None = None) -> Any:
         """A component with classes resolved and options checked; names refer to benchmarks/networks.yml."""
         where = f"run {run}: components.{role}"
         if isinstance(value, str):
-            if value not in self.networks:
-                raise unknown(where, "network", value, self.networks)
-            sizes = self.networks[value]
-            size = self.budget(run).size or self.profile.size
-            if "class" not in sizes and size not in sizes and "any" not in sizes:
-                raise unknown(f"{where}: {value}", "network size", size, sizes)
-            value = sizes if "class" in sizes else sizes.get(size, sizes.get("any"))
+            value = self.network(where, value, size or self.budget(run).size or self.profile.size)
         if "class" not in value:
             raise SuiteError(f"{where}: key class is missing; name a network class of methods/")
         declared = catalogue.component_class(where, value["class"])
-        nested = {k: v for k, v in value.items() if isinstance(v, dict)}
-        for key in nested:
-            if key not in declared.parameters or declared.parameters[key].plain:
-                raise unknown(where, f"component of {declared.name}", key, declared.parameters)
-        copies = {k: v for k, v in value.items() if k == "copies"}
+        roles = {n for n, p in declared.parameters.items() if not p.plain and n not in catalogue.FROM_DATA}
+        nested = {k: v for k, v in value.items() if isinstance(v, dict) or k in roles}
+        for key in set(nested) - roles:
+            raise unknown(where, f"component of {declared.name}", key, declared.parameters)
         plain = {k: v for k, v in value.items() if k not in ("class", "copies") and k not in nested}
         catalogue.check_options(where, declared, plain)
-        inner = {k: self.component(run, f"{role}.{k}", v) for k, v in nested.items()}
-        return {"class": declared.target, **copies, **plain, **inner}
+        inner = {k: self.component(run, f"{role}.{k}", v, size) for k, v in nested.items()}
+        self.check_needs(f"run {run}", declared, inner)
+        return {"class": declared.target, **{k: v for k, v in value.items() if k == "copies"}, **plain, **inner}
 
-    def specification(self, run: str) -> dict[str, Any]:
-        """The resolved run: everything that training depends on, and nothing else."""
+    def network(self, where: str, name: str, size: str) -> dict[str, Any]:
+        """The network `name` of benchmarks/networks.yml at a size."""
+        if name not in self.networks:
+            raise unknown(where, "network", name, self.networks)
+        sizes = self.networks[name]
+        if "class" not in sizes and size not in sizes and "any" not in sizes:
+            raise unknown(f"{where}: {name}", "network size", size, sizes)
+        return sizes if "class" in sizes else sizes.get(size, sizes.get("any"))
+
+    @staticmethod
+    def check_needs(where: str, method: Declared, parts: dict[str, Any]) -> None:
+        """SuiteError unless each component provides what the method needs of it."""
+        for role, needed in method.literals.get("needs", {}).items():
+            declared = named(where, parts[role]["class"])
+            for capability in set(needed) - set(declared.provides()):
+                raise SuiteError(
+                    f"{where}: {method.name} needs an {role} with {capability!r}, but {declared.name} "
+                    f"provides {', '.join(declared.provides()) or 'draws only'}; choose another {role} or method"
+                )
+
+    def components(self, run: str, size: str | None = None) -> dict[str, Any]:
+        """The run's components, resolved, at the profile's network size or another."""
         definition, method = self.run(run), self.method_of(run)
-        dataset_name, dataset = self.dataset_of(run)
-        catalogue.check_options(f"run {run}: options", method, definition.options)
         roles = {n for n, p in method.parameters.items() if not p.plain and n not in catalogue.FROM_DATA}
-        if dataset.kind == "problem":
+        if self.dataset_of(run)[1].kind == "problem":
             roles.discard("decoder")
         for role in set(definition.components) ^ roles:
             what = "missing component" if role in roles else "component"
             raise unknown(f"run {run}: components ({what})", "role", role, roles - {role})
-        parts = {r: self.component(run, r, v) for r, v in definition.components.items()}
-        for role, needed in method.literals.get("needs", {}).items():
-            declared = catalogue.component_class(run, self._class_name(parts[role]["class"]))
-            for capability in set(needed) - set(declared.provides()):
-                raise SuiteError(
-                    f"run {run}: {method.name} needs an encoder with {capability!r}, but {declared.name} "
-                    f"provides {', '.join(declared.provides()) or 'draws only'}; choose another {role} or method"
-                )
+        return {r: self.component(run, r, v, size) for r, v in definition.components.items()}
+
+    def specification(self, run: str) -> dict[str, Any]:
+        """The resolved run: everything that training depends on, and nothing else."""
+        definition, method, search = self.run(run), self.method_of(run), self.search(run)
+        catalogue.check_options(f"run {run}: options", method, definition.options)
+        parts = self.components(run)
+        self.check_needs(f"run {run}", method, parts)
+        part = {"fraction": definition.fraction, "rest": definition.rest} if definition.fraction < 1 else {}
         return {
             "run": run,
             "method": method.target,
-            "dataset": dataset_name,
-            "latent_dim": definition.latent_dim,
+            "dataset": self.dataset_of(run)[0],
+            "latent_dim": self.latent_dim(run),
             "components": parts,
             "options": definition.options,
             "train": self.train_options(run),
             "paper_steps": definition.train.steps,
+            **part,
+            **({"search": search} if search else {}),
         }
 
-    @staticmethod
-    def _class_name(target: str) -> str:
-        module, name = target.rsplit(":", 1)
-        return target if module.endswith(".py") else name
+    def search(self, run: str) -> dict[str, list[Any]]:
+        """Options to be chosen on validation data -> values to try."""
+        budget, definition, method = self.budget(run), self.run(run), self.method_of(run)
+        found = definition.search if budget.search is None else budget.search
+        for option, values in found.items():
+            for value in values:
+                catalogue.check_options(f"run {run}: search", method, {**definition.options, option: value})
+        if found and not self.train_options(run)["validate_every"]:
+            raise SuiteError(f"run {run}: search needs train.validate_every: how often to look at validation data")
+        return found
 
     def code(self, run: str) -> str:
         """Hash of the code that training this run depends on."""
         files = {self.method_of(run).path, *TRAINING_CODE}
 
         def visit(part: dict[str, Any]) -> None:
-            files.add(catalogue.component_class(run, self._class_name(part["class"])).path)
+            files.add(named(run, part["class"]).path)
             for value in part.values():
                 if isinstance(value, dict):
                     visit(value)
 
-        for part in self.specification(run)["components"].values():
+        for part in self.components(run).values():
             visit(part)
         return catalogue.code_hash(files)
 

@@ -1,8 +1,10 @@
 """What the jobs do: train a run, evaluate it, make a reference. Failures become records, not tracebacks."""
 
 import hashlib
+import itertools
 import platform
 import resource
+import shutil
 import subprocess
 import sys
 import time
@@ -19,11 +21,13 @@ import torch
 from benchmarks import datasets
 from benchmarks.config import Dataset, dataset_named, load_file
 from benchmarks.errors import NotRunError, SuiteError
+from benchmarks.fractions import part_of
 from benchmarks.problems import problem_named
 from benchmarks.records import RunRecord, canonical, sha256, write
 from methods.build import build_method
-from methods.checkpoint import load_weights
+from methods.checkpoint import load_weights, read_tensors
 from methods.data import Images
+from methods.labels import HIDDEN
 from methods.method import Method
 from methods.networks import lay_out
 from methods.train import ForeignCheckpointError, Interrupted, Trainer, settings_from
@@ -86,6 +90,11 @@ def open_data(name: str, root: Path, device: torch.device) -> tuple[datasets.Dat
     return data, None, data.train
 
 
+def with_options(specification: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
+    """The specification with some of the method's options replaced."""
+    return {**specification, "options": {**specification["options"], **options}}
+
+
 def build(specification: dict[str, Any], images: Images, problem: Any, seed: int) -> Method:
     """The run's method with its initial weights."""
     torch.manual_seed(seed_of(specification["run"], seed, "init"))
@@ -101,11 +110,14 @@ def validation(specification: dict[str, Any], data: datasets.Data | None) -> Cal
         raise SuiteError(f"run {specification['run']}: validate_every needs a dataset with a validation split")
     from benchmarks.trained import batch_of
 
+    x, y = data.validation_x, data.validation_y
+    labels = [None] * len(x) if y is None else y.split(1000)
+    batches = [batch_of(*pair) for pair in zip(x.split(1000), labels, strict=False)]
+
     def score(method: Method) -> float:
         method.eval()
         with torch.no_grad():
-            loss = method.validation_loss
-            found = float(torch.stack([loss(batch_of(x)) for x in data.validation_x.split(1000)]).mean())
+            found = float(torch.stack([method.validation_loss(batch) for batch in batches]).mean())
         method.train()
         return found
 
@@ -142,40 +154,82 @@ def play(trainer: Trainer) -> dict[str, float]:
         return trainer.run()
 
 
+def candidates(specification: dict[str, Any]) -> list[dict[str, Any]]:
+    """Each combination of the options that the run searches; one empty one where it searches none."""
+    search = specification.get("search", {})
+    return [dict(zip(search, values, strict=True)) for values in itertools.product(*search.values())]
+
+
+def training_part(specification: dict[str, Any], images: Images, seed: int) -> Images:
+    """The images that the run may use; runs on the same data with the same seed get the same ones."""
+    if "fraction" not in specification:
+        return images
+    number = seed_of(specification["dataset"], seed, "fraction")
+    return part_of(images, specification["fraction"], specification["rest"], number)
+
+
 def train_to_end(
     record: RunRecord, folder: Path, root: Path, device: torch.device, code: str, every: float
 ) -> RunRecord:
     """Train what the record describes (or continue) and write its weights; the record, completed."""
-    specification, seed = record.specification, record.seed
     data, problem, images = open_data(record.dataset, root, device)
-    method = build(specification, images, problem, seed)
-    torch.manual_seed(seed_of(record.run, seed, "noise"))
-    trainer = Trainer(
-        method,
-        images,
-        settings_from(specification["train"]),
-        folder,
-        seed_of(record.run, seed, "data"),
-        label=f"{record.run} seed {seed}",
-        checkpoint_seconds=every,
-        identity={"specification": canonical(specification), "code": code, "seed": seed},
-        validate=validation(specification, data),
+    images = training_part(record.specification, images, record.seed)
+    score = validation(record.specification, data)
+
+    def one(tried: dict[str, Any], place: Path) -> dict[str, Any]:
+        """Train one candidate in `place`, or read how it ended."""
+        specification = with_options(record.specification, tried)
+        identity = {"specification": canonical(specification), "code": code, "seed": record.seed}
+        if tried and (place / "weights.safetensors").exists():  # a killed search continues behind it
+            known = read_tensors(place / "weights.safetensors")[1]
+            if known.get("identity") == identity:
+                return known["found"]
+        method = build(specification, images, problem, record.seed)
+        torch.manual_seed(seed_of(record.run, record.seed, "noise"))
+        trainer = Trainer(
+            method,
+            images,
+            settings_from(specification["train"]),
+            place,
+            seed_of(record.run, record.seed, "data"),
+            label=f"{record.run} seed {record.seed}" + "".join(f" {k} {v}" for k, v in tried.items()),
+            checkpoint_seconds=every,
+            identity=identity,
+            validate=score,
+        )
+        found = play(trainer) | {"score": trainer.best}
+        found["parameters"] = {n: sum(p.numel() for p in player.parameters()) for n, player in trainer.players.items()}
+        more = {"identity": identity, "found": found} if tried else {}
+        trainer.finish({"run": record.run, "specification": canonical(specification), **more})
+        return found
+
+    tries = candidates(record.specification)
+    places = [folder / "search" / str(number) if tried else folder for number, tried in enumerate(tries)]
+    ends = [one(tried, place) for tried, place in zip(tries, places, strict=True)]
+    best = min(range(len(tries)), key=lambda k: ends[k]["score"] if tries[k] else 0)
+    if tries[best]:
+        for name in ("weights.safetensors", "history.parquet"):
+            shutil.copyfile(places[best] / name, folder / name)
+        shutil.rmtree(folder / "search")
+    labels = images.labels
+    return record.model_copy(
+        update={
+            "status": "ok",
+            "reason": "",
+            "device": str(device),
+            "hardware": hardware(device),
+            "steps": int(ends[best]["steps"]),
+            "seconds": round(sum(end["seconds"] for end in ends), 2),
+            "images_per_second": round(ends[best]["images_per_second"], 1),
+            "peak_memory_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
+            "parameters": ends[best]["parameters"],
+            "images": len(images),
+            "labelled_images": 0 if labels is None else int((labels != HIDDEN).sum()),
+            "chosen": tries[best],
+            "search_scores": {canonical(tried): end["score"] for tried, end in zip(tries, ends, strict=True) if tried},
+            "weights_sha256": sha256(folder / "weights.safetensors"),
+        }
     )
-    done = play(trainer)
-    weights = trainer.finish({"run": record.run, "specification": canonical(specification)})
-    found = {
-        "status": "ok",
-        "reason": "",
-        "device": str(device),
-        "hardware": hardware(device),
-        "steps": int(done["steps"]),
-        "seconds": round(done["seconds"], 2),
-        "images_per_second": round(done["images_per_second"], 1),
-        "peak_memory_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
-        "parameters": {n: sum(p.numel() for p in player.parameters()) for n, player in trainer.players.items()},
-        "weights_sha256": sha256(weights),
-    }
-    return record.model_copy(update=found)
 
 
 def train(
@@ -210,7 +264,7 @@ def load_trained(record: RunRecord, folder: Path, root: Path, device: torch.devi
     if not weights.exists() or sha256(weights) != record.weights_sha256:
         raise SuiteError(f"{weights}: missing or not the file that run.json describes; delete run.json to retrain")
     data, problem, images = open_data(record.dataset, root, device)
-    method = build(record.specification, images, problem, record.seed)
+    method = build(with_options(record.specification, record.chosen), images, problem, record.seed)
     load_weights(weights, method)
     return method.eval(), data, problem
 

@@ -7,7 +7,7 @@ from typing import Any
 from benchmarks import catalogue
 from benchmarks.catalogue import Declared
 from benchmarks.config import Dataset, dataset_named, load_file
-from benchmarks.definitions import provides
+from benchmarks.definitions import answers, named, provides
 from benchmarks.records import Evaluation, MetricFile, Result, RunRecord, Status, canonical, read, sha256, write
 
 
@@ -39,10 +39,10 @@ def method_name(record: RunRecord) -> str:
 
 def provided(record: RunRecord) -> set[str]:
     """What the run can answer: its method's literal, and what its data add."""
-    target = record.specification["method"]
-    declared = catalogue.component_class(record.run, target if ".py:" in target else method_name(record))
-    dataset = dataset_named(f"run {record.run}", record.dataset, load_file("datasets.yml", Dataset))
-    return provides(declared, dataset, record.specification["latent_dim"])
+    specification, where = record.specification, f"run {record.run}"
+    found = answers(where, named(where, specification["method"]), specification["components"])
+    dataset = dataset_named(where, record.dataset, load_file("datasets.yml", Dataset))
+    return provides(found, dataset, specification["latent_dim"])
 
 
 def refused(name: str, declared: Declared, status: Status, reason: str) -> MetricFile:

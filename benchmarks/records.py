@@ -85,6 +85,10 @@ class RunRecord(Record):
     threads: int = 0
     precision: str = ""
     parameters: dict[str, int] = {}
+    images: int = 0
+    labelled_images: int = 0
+    chosen: dict[str, Any] = {}
+    search_scores: dict[str, float] = {}
     versions: dict[str, str] = {}
     commit: str = ""
     weights_sha256: str = ""

@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy
 from PIL import Image
 
 from benchmarks.config import Dataset
+from benchmarks.errors import SuiteError
 from benchmarks.image_files import Arrays, Decoder, Part, cached, read_images, stamp
 
 CELEBA_CROP = 140
@@ -16,6 +18,13 @@ CELEBA_CROP = 140
 
 class NoDownloadError(OSError):
     """Only a person may fetch these data."""
+
+
+@dataclass(frozen=True)
+class Domains(Arrays):
+    """Two domains: `train_y` is -1 for target images, the test split is the target's, `source_test_x` the source's."""
+
+    source_test_x: numpy.ndarray
 
 
 def four_points(definition: Dataset, root: Path) -> Arrays:
@@ -108,6 +117,59 @@ def svhn(definition: Dataset, root: Path) -> Arrays:
     return Arrays(*train, *test)
 
 
+def pair(name: str, source: Arrays, target: Arrays) -> Domains:
+    """The training images of both, the target's labels hidden; SuiteError if they cannot be two domains."""
+    shapes = [arrays.train_x.shape[1:] for arrays in (source, target)]
+    if shapes[0] != shapes[1] or source.train_y is None:
+        raise SuiteError(
+            f"{name}: source images of shape {shapes[0]} {'without' if source.train_y is None else 'with'} labels and "
+            f"target images of shape {shapes[1]}; two domains need one shape and the source's labels: choose others"
+        )
+    hidden = numpy.full(len(target.train_x), -1, source.train_y.dtype)
+    x, y = numpy.concatenate([source.train_x, target.train_x]), numpy.concatenate([source.train_y, hidden])
+    return Domains(x, y, target.test_x, target.test_y, source.test_x)
+
+
+def halves(arrays: Arrays) -> tuple[Arrays, Arrays]:
+    """The first and the second half of the training images, both with all test images: no image trains two domains."""
+    assert arrays.train_y is not None
+    middle = len(arrays.train_x) // 2
+    test = arrays.test_x, arrays.test_y
+    return tuple(Arrays(arrays.train_x[k], arrays.train_y[k], *test) for k in (slice(middle), slice(middle, None)))  # type: ignore[return-value]
+
+
+def digits_pair(definition: Dataset, root: Path) -> Domains:
+    """Half of the digits against the other half, moved a pixel to the right and at half contrast on grey."""
+    source, other = halves(digits(definition, root))
+
+    def shifted(x: numpy.ndarray) -> numpy.ndarray:
+        moved = numpy.pad(x, ((0, 0), (0, 0), (0, 0), (1, 0)))[..., :-1]
+        return moved // 2 + 64
+
+    return pair("digits-pair", source, Arrays(shifted(other.train_x), None, shifted(other.test_x), other.test_y))
+
+
+def on_photographs(x: numpy.ndarray, split: str, random: numpy.random.Generator) -> numpy.ndarray:
+    """|crop - x| of grey images [n, 1, side, side], as MNIST-M (Ganin et al. 2016); crops of the split's strips."""
+    from sklearn.datasets import load_sample_images
+
+    photographs: Any = load_sample_images().images
+    number, crops = random.integers(len(photographs), size=len(x)), numpy.empty(x.shape, numpy.int16)
+    for k, photograph in enumerate(photographs):
+        columns = strips(photograph.shape[1], x.shape[-1])[split]
+        pieces, _ = cut(photograph, columns, x.shape[-1], int((number == k).sum()), random)
+        crops[number == k] = pieces.mean(1, keepdims=True).round()
+    return numpy.abs(crops - x).astype(numpy.uint8)
+
+
+def mnist_pair(definition: Dataset, root: Path) -> Domains:
+    """Half of MNIST against the other half on photographs; the crops of training and test images do not overlap."""
+    source, other = halves(mnist(definition, root))
+    random = numpy.random.default_rng(0)
+    x = {split: on_photographs(v, split, random) for split, v in (("train", other.train_x), ("test", other.test_x))}
+    return pair("mnist-pair", source, Arrays(x["train"], None, x["test"], other.test_y))
+
+
 def imagenet64(definition: Dataset, root: Path) -> Arrays:
     """Downsampled ImageNet (Chrabaszcz et al. 2017): npz files with `data` [n, 12288] and `labels` from 1."""
     if not definition.present(root):
@@ -165,5 +227,17 @@ def folder(definition: Dataset, root: Path) -> Arrays:
 
 SOURCES: dict[str, Callable[[Dataset, Path], Arrays]] = {
     function.__name__: function
-    for function in (four_points, digits, patches, mnist, cifar10, svhn, imagenet64, celeba, folder)
+    for function in (
+        four_points,
+        digits,
+        digits_pair,
+        patches,
+        mnist,
+        mnist_pair,
+        cifar10,
+        svhn,
+        imagenet64,
+        celeba,
+        folder,
+    )
 }

@@ -109,7 +109,9 @@ class Suite(Definitions):
         """(row, column, run, metric) of every cell that is trained here."""
         for row in table.rows:
             for column in table.columns:
-                run, metric = row.run or column.run, row.metric or column.metric
+                run, metric = row.runs.get(column.label, row.run or column.run), row.metric or column.metric
+                if run is not None and row.key:
+                    run = run.replace("{row}", row.key)
                 if run is not None and metric is not None and column.label not in row.skip:
                     yield row, column, run, self.choose(run, metric)
 

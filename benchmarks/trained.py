@@ -118,6 +118,6 @@ def mean_over_draws(score: Callable[[Tensor], Tensor], x: Tensor, draws: int, ba
         return torch.cat([torch.stack([score(piece) for _ in range(draws)]).mean(0) for piece in x.split(batch)])
 
 
-def batch_of(x: Tensor) -> Batch:
+def batch_of(x: Tensor, y: Tensor | None = None) -> Batch:
     """A batch for evaluation: annealing is over."""
-    return Batch(x, None, 2**31)
+    return Batch(x, y, 2**31)

@@ -19,6 +19,16 @@ class AAE(Method):
     equations = "AVB 6.3, 6.4"
     player_names = ("reconstruction", "adversary", "encoder")
     provides = ("encode", "decoder")
+    correspondence = {
+        "x": "data",
+        "y": "code of the prior or of data",
+        "z": "code, of the prior or encoded",
+        "p(x|y)": "[G] p_theta(x|z,y), decoder",
+        "q(y|x)": "[G] q_phi(y|z), discriminator of codes",
+        "q(z|x,y)": "[I] q_eta(z|y), encoder (eq. 33)",
+        "minimises": "KL(q_eta(z|y) || q^r(z|x,y))",
+    }
+    relations = {"InfoGAN": "swaps", "PredictabilityMinimisation": "specialises"}
 
     def __init__(self, encoder: nn.Module, decoder: nn.Module, adversary: nn.Module):
         super().__init__()

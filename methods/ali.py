@@ -18,6 +18,16 @@ class ALI(Method):
     equations = "AS-VAE 3, 4"
     player_names = ("model", "discriminator")
     provides = ("encode", "sample", "reconstruct")
+    correspondence = {
+        "x": "data, generations",
+        "y": "pair of the encoder or of the decoder",
+        "z": "code",
+        "p(x|y)": "[I] p_theta(x|z), generator",
+        "q(y|x)": "[G] q_phi(y|x,z), discriminator of pairs",
+        "q(z|x,y)": "[I] encoder",
+        "minimises": "KL(p_theta(x,z) || q_eta(x,z)) for the generator, KL(q_eta(x,z) || p_theta(x,z)) for the encoder",
+    }
+    relations = {"GAN": "extends"}
 
     def __init__(self, encoder: nn.Module, decoder: nn.Module, discriminator: nn.Module):
         super().__init__()

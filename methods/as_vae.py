@@ -67,6 +67,17 @@ class ASVAE(Symmetric):
     player_names = ("model", "critic_r", "critic_g")
     needs = {"encoder": ("log_prob", "foreign_log_prob")}
     provides = ("log_weight", "encode", "decoder")
+    correspondence = {
+        "name": "AS-VAE",
+        "x": "data, generations",
+        "y": "joint pair or product of marginals",
+        "z": "code",
+        "p(x|y)": "[G] and [I] p_theta(x|z), decoder",
+        "q(y|x)": "[G] q_phi(y|x,z), two critics of pairs",
+        "q(z|x,y)": "[I] and [G] encoder",
+        "minimises": "the sum of AS-VAE-r's and AS-VAE-g's",
+    }
+    relations = {"ASVAEr": "combines", "ASVAEg": "combines"}
 
     def __init__(self, encoder: nn.Module, decoder: nn.Module, critic_r: nn.Module, critic_g: nn.Module):
         super().__init__(encoder, decoder)
@@ -92,6 +103,17 @@ class ASVAEr(Symmetric):
     player_names = ("model", "critic_r")
     needs = {"encoder": ("log_prob", "foreign_log_prob")}
     provides = ("log_weight", "encode", "decoder")
+    correspondence = {
+        "name": "AS-VAE-r",
+        "x": "data, generations",
+        "y": "encoder's pair or product of the model's marginals",
+        "z": "code",
+        "p(x|y)": "[G] p_theta(x|z), decoder",
+        "q(y|x)": "[G] q_phi(y|x,z), critic, for log q_eta(x,z) - log p_theta(x) p(z)",
+        "q(z|x,y)": "[I] encoder",
+        "minimises": "KL(q_eta(x,z) || p_theta(x,z)) + KL(p_data(x) || p_theta(x))",
+    }
+    relations = {"VAE": "extends"}
 
     def __init__(self, encoder: nn.Module, decoder: nn.Module, critic_r: nn.Module):
         super().__init__(encoder, decoder)
@@ -112,6 +134,17 @@ class ASVAEg(Symmetric):
     player_names = ("model", "critic_g")
     needs = {"encoder": ("log_prob", "foreign_log_prob")}
     provides = ("log_weight", "encode", "decoder")
+    correspondence = {
+        "name": "AS-VAE-g",
+        "x": "generations, data",
+        "y": "decoder's pair or product of the encoder's marginals",
+        "z": "code",
+        "p(x|y)": "[I] p_theta(x|z), decoder",
+        "q(y|x)": "[G] q_phi(y|x,z), critic, for log p_theta(x,z) - log p_data(x) q_eta(z)",
+        "q(z|x,y)": "[G] encoder",
+        "minimises": "KL(p_theta(x,z) || q_eta(x,z)) + KL(p(z) || q_eta(z))",
+    }
+    relations = {"ASVAEr": "swaps"}
 
     def __init__(self, encoder: nn.Module, decoder: nn.Module, critic_g: nn.Module):
         super().__init__(encoder, decoder)

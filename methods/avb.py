@@ -85,6 +85,16 @@ class AVB(Method):
     equations = "3.3, 3.7, 4.2, 6.10"
     player_names = ("model", "adversary")
     provides = ("elbo_estimate", "encode", "decoder")
+    correspondence = {
+        "x": "data",
+        "y": "code of the encoder or of the contrast",
+        "z": "code",
+        "p(x|y)": "[G] p_theta(x|z), decoder",
+        "q(y|x)": "[G] q_phi(y|x,z), adversary, for log q_eta(z|x) - log p(z)",
+        "q(z|x,y)": "[I] implicit encoder",
+        "minimises": "KL(p_data(x) q_eta(z|x) || p_theta(x,z))",
+    }
+    relations = {"VAE": "extends"}
 
     def __init__(
         self,

@@ -48,6 +48,23 @@ class Generator(LatentModel):
     generate = mean
 
 
+class NoiseGenerator(Generator):
+    """x = sigmoid(body(z, eps)), eps ~ N(0, I): any p(x|z), known by its draws (BAVAE). Its `mean` is one draw."""
+
+    def __init__(self, x_shape: tuple, latent_dim: int, body: Body, noise_dim: int):
+        super().__init__(x_shape, latent_dim, body)
+        self.noise_dim = noise_dim
+        first = next(layer for layer in body.modules() if isinstance(layer, nn.Linear))
+        first.weight = linear(first.in_features + noise_dim, first.out_features).weight  # noise joins z at the input
+        first.in_features += noise_dim
+
+    def mean(self, z: Tensor) -> Tensor:
+        """One draw of x given z [batch, *x_shape]."""
+        return super().mean(torch.cat([z, torch.randn(z.shape[0], self.noise_dim, device=z.device)], 1))
+
+    generate = mean
+
+
 class BernoulliDecoder(LatentModel):
     """Independent Bernoulli pixels; grey x are Bernoulli probabilities."""
 
@@ -64,6 +81,10 @@ class BernoulliDecoder(LatentModel):
         return self.logits(z).sigmoid().reshape(-1, *self.x_shape)
 
     generate = mean  # bits have no reparametrisation: adversaries see grey levels
+
+    def draw(self, z: Tensor) -> Tensor:
+        """Bits x ~ p(x|z) [batch, *x_shape]."""
+        return torch.bernoulli(self.mean(z))
 
     def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
         """log p(x|z) [batch], nats, summed over pixels."""
@@ -91,6 +112,8 @@ class LocationScaleDecoder(LatentModel, ABC):
         """A reparametrised draw of x [batch, *x_shape], which may lie outside [0, 1]."""
         m, log_s = self.parameters_at(z)
         return (m + log_s.exp() * self.noise(m)).reshape(-1, *self.x_shape)
+
+    draw = generate
 
     def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
         """log density p(x|z) [batch] at dequantised x, nats."""

@@ -9,9 +9,20 @@ provide) and `provides` (which questions below it answers):
 - `encode`: draws of z given x
 - `decoder`: an explicit p(x|z) and prior: AIS, quadrature, samples, reconstructions
 - `log_density`: log q(z) where there is no data: exact KL to a known posterior
+- `labelled_log_weight`: the same of log p(x|c) or log p(x, c), as `labelled_bound` says, at given classes c
 - `log_prob`: log p(x) of an 8-bit or binary image, exactly (autoregressive models)
 - `sample`, `reconstruct`: images, where there need be no likelihood; a `decoder` gives the first by itself,
   with `encode` the second too
+- `draw`: draws of x, with their classes where it has some: what an adversary-activated method needs of its base
+- `sample_class`: images of given classes; `classify`: `judge(x)` gives features and logits of classes
+- `code`: images of given codes, `generate(z, c)`, and `code_logits(x)` of the codes; `code_units`: `encode(x)` gives
+  units in (0, 1) without a prior; `translate`: `translate(x, to)` gives images of the domain `source` or `target`
+
+`conditional` names the components that are told the class, `wraps` those whose answers the method passes on.
+
+`correspondence` and `relations` speak to people only, are not inherited, and change no run: the class's line of
+Unifying's table 1 (`FIELDS` in benchmarks/systems.py are its keys), and its edges in that paper's figure 4 (name of
+another class -> extends, specialises, swaps, weights or combines).
 """
 
 from abc import ABC, abstractmethod
@@ -33,6 +44,11 @@ class Method(nn.Module, ABC):
     player_names: ClassVar[tuple[str, ...]]
     needs: ClassVar[dict[str, tuple[str, ...]]] = {}
     provides: ClassVar[tuple[str, ...]] = ()
+    conditional: ClassVar[tuple[str, ...]] = ()
+    wraps: ClassVar[tuple[str, ...]] = ()
+    labelled_bound: ClassVar[str] = ""
+    correspondence: ClassVar[dict[str, str]] = {}
+    relations: ClassVar[dict[str, str]] = {}
     encoder: Any
     decoder: Any
 
@@ -91,6 +107,10 @@ class LikelihoodMethod(Method):
         """-log p(x|z) + beta KL [batch], the KL by one draw where it has no closed form."""
         log_likelihood, log_ratio = self.weight_terms(batch)
         return self.beta(batch.step) * log_ratio - log_likelihood
+
+    def draw(self, n: int, device: torch.device | str = "cpu") -> tuple[Tensor, Tensor | None]:
+        """n draws of x ~ p(x|z), z ~ p(z), and their classes where the method has some."""
+        return self.decoder.draw(self.decoder.sample_prior(n, device)), None
 
     def players(self) -> dict[str, Player]:
         """One player, who owns every network."""

@@ -18,7 +18,18 @@ class FlowVAE(LikelihoodMethod):
     equations = "AVB 2.1"
     player_names = ("model",)
     needs = {"encoder": ("log_prob",)}
-    provides = ("log_weight", "encode", "decoder")
+    provides = ("log_weight", "encode", "decoder", "draw")
+    correspondence = {
+        "name": "VAE with a flow",
+        "x": "data, generations",
+        "y": "real or generated (degenerated)",
+        "z": "code",
+        "p(x|y)": "[G] p_theta(x|z,y), decoder",
+        "q(y|x)": "[I] q_*(y|x), perfect discriminator (degenerated)",
+        "q(z|x,y)": "[I] encoder with a flow",
+        "minimises": "KL(q_eta(z|x,y) q_*^r(y|x) || p_theta(z,y|x))",
+    }
+    relations = {"VAE": "extends"}
 
     def __init__(self, encoder: nn.Module, decoder: nn.Module, anneal_steps: int = 0):
         super().__init__(anneal_steps)
@@ -32,7 +43,17 @@ class VAE(FlowVAE):
     equations = "AVB 2.1"
     player_names = ("model",)
     needs = {"encoder": ("closed_kl",)}
-    provides = ("log_weight", "encode", "decoder")
+    provides = ("log_weight", "encode", "decoder", "draw")
+    correspondence = {
+        "x": "data, generations",
+        "y": "real or generated (degenerated)",
+        "z": "code",
+        "p(x|y)": "[G] p_theta(x|z,y), decoder (eq. 18)",
+        "q(y|x)": "[I] q_*(y|x), perfect discriminator (degenerated)",
+        "q(z|x,y)": "[I] encoder",
+        "minimises": "KL(q_eta(z|x,y) q_*^r(y|x) || p_theta(z,y|x))",
+    }
+    relations = {"WakeSleep": "extends", "InfoGAN": "swaps"}
 
     def __init__(self, encoder: nn.Module, decoder: nn.Module, anneal_steps: int = 0):
         super().__init__(encoder, decoder, anneal_steps)

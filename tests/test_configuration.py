@@ -112,6 +112,23 @@ def test_code_hash_sees_code_and_not_comments(tmp_path):
     assert catalogue.code_hash({file}) != first
 
 
+def test_code_hash_does_not_see_what_only_describes(tmp_path):
+    file = tmp_path / "a.py"
+
+    def hash_of(body):
+        catalogue._meaning.cache_clear()
+        file.write_text(f'class A:\n    """Doc."""\n\n{body}')
+        return catalogue.code_hash({file})
+
+    plain = hash_of("    paper = 'P'\n")
+    assert hash_of("    paper = 'P'\n    correspondence = {'x': 'data'}\n    relations = {'B': 'extends'}\n") == plain
+    assert hash_of("    paper = 'P'\n    relations: ClassVar[dict[str, str]] = {}\n") == plain
+    assert hash_of("    relations = {'B': 'extends'}\n") == hash_of("    pass\n")
+    assert hash_of("    paper = 'Q'\n") != plain
+    assert hash_of("    paper = 'P'\n    x, relations = 1, 2\n") != plain
+    assert hash_of("    paper = 'P'\n\n\nrelations = {'B': 'extends'}\n") != plain
+
+
 def test_an_edit_touches_what_imports_it_and_nothing_else():
     avb = catalogue.closure(ROOT / "methods" / "avb.py")
     assert ROOT / "methods" / "terms.py" in avb

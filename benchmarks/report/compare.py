@@ -109,20 +109,9 @@ def caveats(suite: Suite, run: str) -> list[str]:
     if share < 0.999:
         found.append(f"{100 * share:.3g} % of the paper's training images")
     size = suite.budget(run).size or suite.profile.size
-    if size != "paper" and suite.specification(run)["components"] != components_at(suite, run, "paper"):
+    if size != "paper" and suite.components(run) != suite.components(run, "paper"):
         found.append(f"{size} networks")
     return found
-
-
-def components_at(suite: Suite, run: str, size: str) -> dict:
-    """The run's components at another network size."""
-    parts = suite.run(run).components
-    changed = {}
-    for role, value in parts.items():
-        sizes = suite.networks.get(value) if isinstance(value, str) else value
-        chosen = sizes if sizes and "class" in sizes else (sizes or {}).get(size, (sizes or {}).get("any"))
-        changed[role] = suite.component(run, role, chosen)
-    return changed
 
 
 def judge(suite: Suite, cell: Cell, row: Address) -> str:
@@ -158,6 +147,9 @@ def fill(suite: Suite, frame: pandas.DataFrame, run: str, metric: str, row: Addr
     errors = good.standard_error.dropna()
     cell.error = float(errors.mean()) if len(errors) else None
     first = good.iloc[0]
+    if first.images and suite.run(run).fraction < 1:
+        labelled = f", {int(first.labelled_images)} of them labelled" if suite.run(run).rest == "unlabelled" else ""
+        cell.caveats = [*cell.caveats, f"n = {int(first.images)} images{labelled}"]
     cell.kind, cell.unit, cell.protocol = first.kind, first.unit, first.protocol
     if len(good) < len(rows):
         cell.reason = f"{len(rows) - len(good)} of {len(rows)} seeds failed"
@@ -183,7 +175,7 @@ def table_cells(suite: Suite, frame: pandas.DataFrame, name: str, table: Table) 
                 cell = Cell(published=published, verdict="cited" if published else "")
             line.append(cell)
         grid.append(line)
-    for cells in (*zip(*grid, strict=True), *grid):
+    for cells in grid if table.rows_are == "datasets" else (*zip(*grid, strict=True), *grid):
         refuse_mixture(name, cells)
     return grid
 

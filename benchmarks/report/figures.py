@@ -16,6 +16,7 @@ from scipy.stats import gaussian_kde
 
 from benchmarks.config import Figure
 from benchmarks.errors import NotRunError
+from benchmarks.report.schematics import SCHEMATICS
 from benchmarks.suite import Suite
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
@@ -180,7 +181,7 @@ KINDS: dict[str, Callable[[Suite, Figure, pandas.DataFrame], Drawing]] = {
     f.__name__: f
     for f in (
         plane_densities, kl_curves, posterior_marginals, training_images, latent_scatter, sample_grids,
-        reconstructions,
+        reconstructions, *SCHEMATICS,
     )
 }  # fmt: skip
 

@@ -10,7 +10,7 @@ from benchmarks.suite import Job, Suite
 
 RUN_COLUMNS = (
     "run", "seed", "profile", "dataset", "steps", "paper_steps", "seconds", "images_per_second",
-    "peak_memory_mib", "device", "hardware", "threads", "precision", "commit", "started",
+    "peak_memory_mib", "device", "hardware", "threads", "precision", "commit", "started", "images", "labelled_images",
 )  # fmt: skip
 
 

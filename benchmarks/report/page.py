@@ -8,7 +8,7 @@ import pandas
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from benchmarks.catalogue import ROOT
-from benchmarks.report import claims, compare, figures, tables
+from benchmarks.report import claims, compare, correspondence, figures, tables
 from benchmarks.report.frame import load
 from benchmarks.suite import Suite
 
@@ -79,6 +79,8 @@ def render(suite: Suite) -> Path:
     folder = Path("reports") / suite.name
     folder.mkdir(parents=True, exist_ok=True)
     frame = load(suite)
+    if frame.empty:  # `only` asks for figures that need no run
+        frame = frame.reindex(columns=["run", "seed", "metric", "status", "reason", "final", "train_status", "seconds"])
     grids = {name: compare.table_cells(suite, frame, name, table) for name, table in suite.tables.items()}
     heads = {name: tables.write(suite, name, suite.tables[name], grid, folder) for name, grid in grids.items()}
     drawn = {name: figures.draw(suite, name, figure, frame, folder) for name, figure in suite.figures.items()}
@@ -95,6 +97,7 @@ def render(suite: Suite) -> Path:
             grids=grids,
             heads=heads,
             drawn=drawn,
+            correspondence=correspondence.section(suite, folder),
             outcomes=outcomes,
             counts=compare.verdict_counts(grids),
             claim_counts={v: sum(o.verdict == v for o in outcomes) for v in ("supported", "contradicted", "undecided")},

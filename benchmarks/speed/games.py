@@ -29,12 +29,11 @@ METRICS = ("classifier_fid", "classifier_score", "bits_bound", "rmse")
 def trainer_of(run: str, way: str, size: str, folder: Path):
     """A trainer of quick's run on random images, its method built as the suite builds it."""
     from benchmarks.execute import build
-    from benchmarks.report.compare import components_at
     from methods.data import Images
     from methods.train import Trainer, settings_from
 
     suite = Suite("quick")
-    specification = suite.specification(run) | {"components": components_at(suite, run, size)}
+    specification = suite.specification(run) | {"components": suite.components(run, size)}
     pixels = torch.randint(0, 256, (1024, 3, 32, 32), dtype=torch.uint8)
     method = build(specification, Images(pixels), None, 0)
     precision = "float32" if way in ("plain", "float32") else "bfloat16"

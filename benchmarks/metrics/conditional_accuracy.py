@@ -1,0 +1,25 @@
+"""Share of images, generated for given classes, that the dataset's classifier puts in those classes (Unifying, table 2)."""
+
+from typing import Any
+
+import torch
+
+from benchmarks.metrics.scores import judged
+from benchmarks.trained import Estimate, Trained
+
+NEEDS = ("sample_class", "data", "classifier")
+UNIT = "share"
+KIND = "estimate"
+BETTER = "higher"
+
+
+def evaluate(trained: Trained, *, n: int = 10_000) -> Estimate:
+    """As many images of each class; beside it what the classifier is worth, which caps the score."""
+    classifier, method = trained.classifier(), trained.method
+    any_method: Any = method
+    y = torch.arange(n, device=trained.device) % any_method.classes
+    with torch.no_grad():
+        x = torch.cat([any_method.sample_class(piece) for piece in y.split(1000)])
+    right = judged(classifier.judge, x)[1].argmax(1) == y.cpu().numpy()
+    error = float(right.std() / len(right) ** 0.5)
+    return Estimate(float(right.mean()), error, n, f"our classifier, n={n}", dict(classifier.record))

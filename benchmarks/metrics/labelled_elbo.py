@@ -1,0 +1,25 @@
+"""Bound on log p(x|c) or log p(x, c) at the true classes c of test images (Unifying, table 3)."""
+
+import torch
+
+from benchmarks.errors import NotRunError
+from benchmarks.trained import Estimate, Trained, average, batch_of
+
+NEEDS = ("labelled_log_weight", "data")
+UNIT = "nats"
+KIND = "bound"
+BETTER = "higher"
+
+
+def evaluate(trained: Trained, *, n: int = 10_000, draws: int = 16, batch: int = 512) -> Estimate:
+    """Mean over test images and `draws` draws each; the protocol says of what it is a bound."""
+    if trained.data is None or trained.data.test_y is None:
+        raise NotRunError(f"dataset {trained.dataset} has no labels")
+    x, y = trained.test_x(n), trained.data.test_y[:n]
+    ask = trained.method.labelled_log_weight
+    with torch.no_grad():
+        values = [
+            torch.stack([ask(batch_of(*piece)) for _ in range(draws)]).mean(0)  # type: ignore[operator]
+            for piece in zip(x.split(batch), y.split(batch), strict=True)
+        ]
+    return average(torch.cat(values), f"{trained.method.labelled_bound}, n={len(x)}")

@@ -1,0 +1,80 @@
+"""Biadversarial Variational Autoencoder (Fickinger 2018)."""
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from methods.game import Batch, Player
+from methods.method import Method
+
+Pair = tuple[Tensor, Tensor]
+
+
+def exp_below(t: Tensor, ceiling: float) -> Tensor:
+    """e^t up to the ceiling, and above it the tangent e^ceiling (1 + t - ceiling), whose gradient is bounded."""
+    low = t.clamp(max=ceiling)
+    return low.exp() * (1 + t - low)
+
+
+class BAVAE(Method):
+    """Three players: encoder with decoder, and two critics of pairs (x, z), who estimate the ELBO's two divergences.
+
+    Critic z: max V_z = 1 + E_q(x,z) T_z(x, z) - E_p(x)p(z) exp T_z(x, z)                      (eq. 6)
+    Critic x: max V_x = 1 + E_q(x,z) T_x(x, z) - E_q(z)p(x'|z) exp T_x(x', z)                  (eq. 14)
+    Model:    min V_z + V_x                                                                    (eq. 19)
+    """
+
+    paper = "BAVAE"
+    equations = "6, 14, 19"
+    player_names = ("model", "critic_z", "critic_x")
+    provides = ("encode", "sample", "reconstruct")
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        decoder: nn.Module,
+        critic_z: nn.Module,
+        critic_x: nn.Module,
+        pairing: Literal["joint", "independent"] = "joint",
+        ceiling: float = 5.0,
+    ):
+        super().__init__()
+        self.encoder, self.decoder, self.critic_z, self.critic_x = encoder, decoder, critic_z, critic_x
+        self.pairing, self.ceiling = pairing, ceiling
+
+    def players(self) -> dict[str, Player]:
+        return {
+            "model": Player((self.encoder, self.decoder), self.model_loss),
+            "critic_z": Player((self.critic_z,), self.critic_z_loss),
+            "critic_x": Player((self.critic_x,), self.critic_x_loss),
+        }
+
+    def value(self, critic: nn.Module, positive: Pair, negative: Pair) -> Tensor:
+        """1 + E T(positive) - E exp T(negative) <= KL(positive || negative), equal where T is the log ratio."""
+        return 1 + critic(*positive).mean() - exp_below(critic(*negative), self.ceiling).mean()
+
+    def codes(self, x: Tensor, z: Tensor) -> tuple[Pair, Pair]:
+        """Eq. 6: the codes z of x, and draws of the prior."""
+        return (x, z), (x, self.decoder.sample_prior(x.shape[0], x.device))
+
+    def images(self, x: Tensor, z: Tensor) -> tuple[Pair, Pair]:
+        """Eq. 14: data, and draws of the decoder at the codes z."""
+        return (x, z if self.pairing == "joint" else z.roll(1, 0)), (self.decoder.generate(z), z)
+
+    def model_loss(self, batch: Batch) -> Tensor:
+        """Eq. 19: the critics are fixed, and gradients flow through them into z and the generated x."""
+        x, z = batch.x, self.encode(batch.x)
+        return self.value(self.critic_z, *self.codes(x, z)) + self.value(self.critic_x, *self.images(x, z))
+
+    def critic_z_loss(self, batch: Batch) -> Tensor:
+        """-V_z."""
+        with torch.no_grad():  # only the critic moves: no graph through the encoder is needed
+            pairs = self.codes(batch.x, self.encode(batch.x))
+        return -self.value(self.critic_z, *pairs)
+
+    def critic_x_loss(self, batch: Batch) -> Tensor:
+        """-V_x."""
+        with torch.no_grad():
+            pairs = self.images(batch.x, self.encode(batch.x))
+        return -self.value(self.critic_x, *pairs)
