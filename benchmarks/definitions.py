@@ -163,7 +163,7 @@ class Definitions:
             declared = named(where, parts[role]["class"])
             for capability in set(needed) - set(declared.provides()):
                 raise SuiteError(
-                    f"{where}: {method.name} needs an {role} with {capability!r}, but {declared.name} "
+                    f"{where}: {method.name} needs a {role} with {capability!r}, but {declared.name} "
                     f"provides {', '.join(declared.provides()) or 'draws only'}; choose another {role} or method"
                 )
 

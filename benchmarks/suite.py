@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from benchmarks import catalogue, config
+from benchmarks import catalogue, config, systems
 from benchmarks.catalogue import ROOT
 from benchmarks.config import Cell, Claim, Figure, Table
 from benchmarks.definitions import Definitions
@@ -66,6 +66,7 @@ class Suite(Definitions):
 
     def check(self) -> None:
         """SuiteError at the first thing that cannot be: before any job starts."""
+        systems.descriptions(self.runs)
         for name, options in self.profile.metrics.items():
             where = f"benchmarks/profiles.yml: {self.name}: metrics"
             if name not in catalogue.metrics():
@@ -214,4 +215,5 @@ class Suite(Definitions):
         digest = hashlib.sha256(catalogue.code_hash(set((folder / "report").glob("*.py"))).encode())
         for path in sorted(texts):
             digest.update(path.read_bytes())
+        digest.update(systems.descriptions(self.runs).encode())
         return digest.hexdigest()[:16]

@@ -13,8 +13,8 @@ from methods.terms import says_one, says_zero
 class AdversaryActivated(Method):
     """Two players around any likelihood method with -bound l(x) for each image: AA-VAE, AA-CVAE, AA-SVAE.
 
-    Model:         min 1/2 E_data D_tau(x) l(x) + 1/2 E_model D_tau(x_g) l(x_g),  D_tau = sigmoid(logit / tau)   (eq. 23)
-    Discriminator: min -E_data log D(x) - E_model log(1 - D(x_g))                                               (eq. 50)
+    Model:         min 1/2 E_data D_tau(x) l(x) + 1/2 E_model D_tau(x_g) l(x_g), D_tau = sigmoid(logit / tau)  (eq. 23)
+    Discriminator: min -E_data log D(x) - E_model log(1 - D(x_g))                                             (eq. 50)
 
     x_g are draws of the current model, as many as the batch has. D_tau and x_g are constants for the model, hence the
     stop-gradients: they are q^r(y=0|x) and p_theta0 of eq. 23. The weights are not normalised. tau = 1 is the paper's
@@ -27,6 +27,17 @@ class AdversaryActivated(Method):
     needs = {"base": ("draw",)}
     wraps = ("base",)
     provides = ()
+    correspondence = {
+        "name": "AA-VAE",
+        "x": "data, generations",
+        "y": "real or generated",
+        "z": "code",
+        "p(x|y)": "[G] p_theta(x|z,y), decoder (eq. 18)",
+        "q(y|x)": "[I] discriminator, activated",
+        "q(z|x,y)": "[I] encoder",
+        "minimises": "KL(q_eta(z|x,y) q_phi^r(y|x) || p_theta(z,y|x))",
+    }
+    relations = {"VAE": "weights", "GAN": "combines"}
 
     def __init__(self, base: LikelihoodMethod, discriminator: nn.Module, temperature: float = 1.0):
         super().__init__()

@@ -52,6 +52,7 @@ class AuxiliaryVAE(LikelihoodMethod):
     player_names = ("model",)
     needs = {"encoder": ("auxiliary",)}
     provides = ("log_weight", "encode", "decoder")
+    relations = {"VAE": "extends"}
 
     def __init__(self, encoder: nn.Module, decoder: nn.Module, anneal_steps: int = 0):
         super().__init__(anneal_steps)

@@ -29,6 +29,16 @@ class BAVAE(Method):
     equations = "6, 14, 19"
     player_names = ("model", "critic_z", "critic_x")
     provides = ("encode", "sample", "reconstruct")
+    correspondence = {
+        "x": "data, reconstructions",
+        "y": "pair of data and code, or one half replaced",
+        "z": "code",
+        "p(x|y)": "[G] implicit p_theta(x|z), decoder",
+        "q(y|x)": "[G] q_phi(y|x,z), a critic for each divergence",
+        "q(z|x,y)": "[I] implicit encoder",
+        "minimises": "KL(q_eta(z|x) || p(z)) + KL(q_eta(x|z) || p_theta(x|z))",
+    }
+    relations = {"AVB": "extends"}
 
     def __init__(
         self,

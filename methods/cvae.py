@@ -18,6 +18,16 @@ class CVAE(LikelihoodMethod):
     needs = {"encoder": ("closed_kl",)}
     conditional = ("encoder", "decoder")
     provides = ("labelled_log_weight", "sample", "sample_class", "draw")
+    correspondence = {
+        "x": "data, generations",
+        "y": "real or generated (degenerated)",
+        "z": "code, given the class c",
+        "p(x|y)": "[G] p_theta(x|z,c,y), decoder",
+        "q(y|x)": "[I] q_*(y|x), perfect discriminator (degenerated)",
+        "q(z|x,y)": "[I] q_eta(z|x,c,y), encoder",
+        "minimises": "KL(q_eta(z|x,c,y) q_*^r(y|x) || p_theta(z,y|x,c))",
+    }
+    relations = {"VAE": "extends"}
     labelled_bound = "log p(x|c)"
 
     def __init__(self, encoder: nn.Module, decoder: nn.Module, classes: int = 10):

@@ -55,6 +55,16 @@ class CycleGAN(Method):
     equations = "15, 35; Zhu et al. 2017, eqs 1-3"
     player_names = ("translators", "critic_target", "critic_source")
     provides = ("translate",)
+    correspondence = {
+        "x": "images of one domain",
+        "y": "real or translated",
+        "z": "images of the other domain",
+        "p(x|y)": "[I] translator z to x; [G] in the other cycle",
+        "q(y|x)": "[G] a critic for each domain",
+        "q(z|x,y)": "[G] translator x to z; [I] in the other cycle",
+        "minimises": "InfoGAN's KL(p_theta(x|y) || q^r(x|z,y)) + AAE's KL(q_eta(z|y) || q^r(z|x,y))",
+    }
+    relations = {"InfoGAN": "combines", "AAE": "combines"}
 
     def __init__(
         self,

@@ -38,6 +38,15 @@ class ADA(Method):
     equations = "1, 2"
     player_names = ("features", "discriminator")
     provides = ("classify",)
+    correspondence = {
+        "x": "features",
+        "y": "source or target domain",
+        "z": "data",
+        "p(x|y)": "[I] features of a domain's data (eq. 3)",
+        "q(y|x)": "[G] discriminator",
+        "q(z|x,y)": "–",
+        "minimises": "KL(p_theta(x|y) || q^r(x|y))",
+    }
 
     def __init__(
         self,

@@ -26,6 +26,18 @@ class ImportanceWeights(nn.Module):
     The weights of a minibatch sum to one and are constants for the generator, hence the stop-gradient.
     """
 
+    correspondence = {
+        "name": "IWGAN",
+        "x": "data, generations",
+        "y": "real or generated",
+        "z": "code",
+        "p(x|y)": "[I] generator (eq. 6)",
+        "q(y|x)": "[G] discriminator",
+        "q(z|x,y)": "–",
+        "minimises": "KL(p_theta(x|y) || q^r(x|y)), tightened by k weighted samples (eq. 40)",
+    }
+    relations = {"GAN": "weights"}
+
     def forward(self, logits: Tensor) -> Tensor:
         return logits.detach().softmax(0)
 
@@ -41,6 +53,16 @@ class GAN(Method):
     equations = "Goodfellow et al. 2014, eq. 1 and section 3; Unifying 4 to 7, IW: 22"
     player_names = ("discriminator", "generator")
     provides = ("sample",)
+    correspondence = {
+        "x": "data, generations",
+        "y": "real or generated",
+        "z": "code",
+        "p(x|y)": "[I] generator (eq. 6)",
+        "q(y|x)": "[G] discriminator",
+        "q(z|x,y)": "–",
+        "minimises": "KL(p_theta(x|y) || q^r(x|y))",
+    }
+    relations = {"WakeSleep": "extends", "ADA": "specialises", "VAE": "swaps"}
 
     def __init__(self, generator: nn.Module, discriminator: nn.Module, weighting: nn.Module):
         super().__init__()
@@ -89,6 +111,16 @@ class CGAN(GAN):
     equations = "Mirza & Osindero 2014, eq. 2; Unifying, IW: 22"
     conditional = ("generator", "discriminator")
     provides = ("sample", "sample_class")
+    correspondence = {
+        "x": "data, generations",
+        "y": "real or generated",
+        "z": "code, and the class c",
+        "p(x|y)": "[I] p_theta(x|y,c), generator",
+        "q(y|x)": "[G] q_phi(y|x,c), discriminator",
+        "q(z|x,y)": "–",
+        "minimises": "KL(p_theta(x|y,c) || q^r(x|y,c))",
+    }
+    relations = {"GAN": "extends"}
 
     def __init__(self, generator: nn.Module, discriminator: nn.Module, weighting: nn.Module, classes: int = 10):
         super().__init__(generator, discriminator, weighting)

@@ -36,6 +36,7 @@ class HamiltonianVI(LikelihoodMethod):
     player_names = ("model",)
     needs = {"encoder": ("log_prob",)}
     provides = ("log_weight", "encode", "decoder")
+    relations = {"VAE": "extends"}
 
     def __init__(
         self,

@@ -25,6 +25,16 @@ class InfoGAN(Method):
     equations = "15"
     player_names = ("discriminator", "generator")
     provides = ("sample", "code")
+    correspondence = {
+        "x": "data, generations",
+        "y": "real or generated",
+        "z": "code",
+        "p(x|y)": "[I] generator (eq. 6)",
+        "q(y|x)": "[G] discriminator",
+        "q(z|x,y)": "[G] Q, which recovers the code (eq. 15)",
+        "minimises": "KL(p_theta(x|y) || q^r(x|z,y))",
+    }
+    relations = {"GAN": "extends"}
 
     def __init__(
         self,

@@ -38,6 +38,16 @@ class PredictabilityMinimisation(Method):
     equations = "Schmidhuber 1992, V_C"
     player_names = ("code", "predictors")
     provides = ("code_units",)
+    correspondence = {
+        "name": "PM",
+        "x": "data",
+        "y": "– (each unit of the code, given the others)",
+        "z": "code",
+        "p(x|y)": "–",
+        "q(y|x)": "[G] predictors, as AAE's discriminator",
+        "q(z|x,y)": "[I] encoder",
+        "minimises": "– (the code maximises the predictors' squared error)",
+    }
 
     def __init__(self, network: Body, predictors: Predictors, latent_dim: int):
         super().__init__()

@@ -26,6 +26,16 @@ class SVAE(CVAE):
     needs = {"encoder": ("closed_kl",)}
     conditional = ("encoder", "decoder")
     provides = ("log_weight", "labelled_log_weight", "sample", "sample_class", "draw", "classify")
+    correspondence = {
+        "x": "data, generations",
+        "y": "real or generated (degenerated)",
+        "z": "code, and the class c where it is not known",
+        "p(x|y)": "[G] p_theta(x|z,c,y), decoder",
+        "q(y|x)": "[I] q_*(y|x), perfect discriminator (degenerated)",
+        "q(z|x,y)": "[I] q_eta(z|x,c,y) q_eta(c|x), encoder and classifier",
+        "minimises": "KL(q_eta(z,c|x,y) q_*^r(y|x) || p_theta(z,c,y|x)), CVAE's where c is known",
+    }
+    relations = {"CVAE": "extends"}
     labelled_bound = "log p(x, c)"
 
     def __init__(self, encoder: nn.Module, decoder: nn.Module, network: Body, classes: int = 10, alpha: float = 0.1):

@@ -27,6 +27,17 @@ class VAEGAN(Method):
     player_names = ("encoder", "decoder", "discriminator")
     needs = {"encoder": ("closed_kl",)}
     provides = ("encode", "sample", "reconstruct")
+    correspondence = {
+        "name": "VAE/GAN",
+        "x": "data, generations",
+        "y": "real or generated",
+        "z": "code",
+        "p(x|y)": "[G] and [I] decoder, which is the generator",
+        "q(y|x)": "[G] discriminator",
+        "q(z|x,y)": "[I] encoder",
+        "minimises": "VAE's KL(q_eta(z|x,y) q_*^r(y|x) || p_theta(z,y|x)) + GAN's KL(p_theta(x|y) || q^r(x|y))",
+    }
+    relations = {"VAE": "combines", "GAN": "combines"}
 
     def __init__(self, encoder: nn.Module, generator: LatentModel, discriminator: ImageCritic, gamma: float = 0.01):
         super().__init__()

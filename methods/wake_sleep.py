@@ -82,6 +82,16 @@ class WakeSleep(Method):
     equations = "20"
     player_names = ("wake", "sleep")
     provides = ("log_weight", "sample", "reconstruct")
+    correspondence = {
+        "name": "wake-sleep",
+        "x": "data (wake), generations (sleep)",
+        "y": "– (GAN: h is y in the sleep phase)",
+        "z": "hidden units h (VAE: h is z in the wake phase)",
+        "p(x|y)": "[G] p_theta(x|h)",
+        "q(y|x)": "–",
+        "q(z|x,y)": "[I] q_lambda(h|x)",
+        "minimises": "KL(p_data(x) q_lambda(h|x) || p_theta(x,h)) (wake), KL(p_theta(h|x) || q_lambda(h|x)) (sleep)",
+    }
 
     def __init__(self, recognition: Recognition, generation: Generation):
         super().__init__()

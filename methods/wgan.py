@@ -25,6 +25,7 @@ class WGAN(Method):
     equations = "Arjovsky et al. 2017, algorithm 1"
     player_names = ("critic", "generator")
     provides = ("sample",)
+    relations = {"GAN": "extends"}
 
     def __init__(
         self,
@@ -90,6 +91,7 @@ class MixWGAN(Method):
     equations = "Arora et al. 2017, section 6"
     player_names = ("critics", "generators")
     provides = ("sample",)
+    relations = {"WGAN": "extends"}
 
     def __init__(
         self,

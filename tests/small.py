@@ -49,6 +49,17 @@ FORMULATED = (
     "predictability-mnist",
 )
 RUNS = RUNS + FORMULATED
+CONDITIONAL = (
+    "gan-mnist",
+    "iwcgan-mnist",
+    "iwgan-cifar10",
+    "hu-cvae-10",
+    "hu-svae-10",
+    "hu-aavae-10",
+    "hu-aacvae-10",
+    "hu-aasvae-10",
+)
+RUNS = RUNS + CONDITIONAL
 SUITE = Suite("smoke")
 
 

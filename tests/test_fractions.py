@@ -1,0 +1,114 @@
+"""Parts of the data, options chosen on validation data, and tables whose every cell is another run."""
+
+import pytest
+import torch
+
+from benchmarks import execute
+from benchmarks.datasets import data_root
+from benchmarks.errors import SuiteError
+from benchmarks.fractions import class_balanced, part_of
+from benchmarks.suite import Suite
+from methods.data import Images
+from methods.labels import HIDDEN
+
+SUITE = Suite("smoke")
+
+
+def labelled(n=200, classes=10):
+    return Images(
+        torch.arange(n * 4, dtype=torch.int64).remainder(256).to(torch.uint8).reshape(n, 1, 2, 2),
+        torch.arange(n) % classes,
+    )
+
+
+def test_a_fraction_has_the_same_share_of_every_class():
+    images = labelled()
+    part = part_of(images, 0.1, "unused", 1)
+    assert part.labels is not None
+    assert part.labels.bincount().tolist() == [2] * 10
+    assert torch.equal(part.pixels, images.pixels[class_balanced(images.labels, 0.1, 1)])
+    assert part_of(images, 0.001, "unused", 1).labels.bincount().tolist() == [1] * 10
+    rest = part_of(images, 0.1, "unlabelled", 1)
+    assert len(rest) == len(images)
+    assert int((rest.labels != HIDDEN).sum()) == 20
+    assert not torch.equal(class_balanced(images.labels, 0.1, 1), class_balanced(images.labels, 0.1, 2))
+
+
+def test_a_fraction_that_a_class_cannot_serve_is_one_line():
+    rare = Images(torch.zeros(101, 1, 2, 2, dtype=torch.uint8), torch.tensor([0] * 100 + [1]))
+    with pytest.raises(SuiteError, match="wants 25 images of class 1, which has 1"):
+        part_of(rare, 0.5, "unused", 0)
+    with pytest.raises(SuiteError, match="no labels"):
+        part_of(Images(torch.zeros(4, 1, 2, 2, dtype=torch.uint8)), 0.5, "unused", 0)
+
+
+def test_paired_runs_train_on_the_same_images():
+    images = labelled()
+    chosen = [execute.training_part(SUITE.specification(run), images, 3) for run in ("hu-vae-10", "hu-aavae-10")]
+    assert torch.equal(chosen[0].pixels, chosen[1].pixels)
+    other = execute.training_part(SUITE.specification("hu-vae-10"), images, 4)
+    assert not torch.equal(chosen[0].pixels, other.pixels)
+
+
+def searched(steps=4):
+    specification = SUITE.specification("hu-aavae-10")
+    specification["train"] |= {"steps": steps, "validate_every": 2}
+    return specification | {"search": {"temperature": [1.0, 5.0]}}
+
+
+def test_search_keeps_the_best_on_validation_data(tmp_path):
+    record = execute.train(searched(), 0, "smoke", tmp_path, root=data_root(None))
+    assert record.status == "ok", record.reason
+    scores = {float(key.split(":")[1].rstrip("}")): value for key, value in record.search_scores.items()}
+    assert record.chosen == {"temperature": min(scores, key=scores.get)}
+    assert not (tmp_path / "search").exists()
+    method = execute.load_trained(record, tmp_path, data_root(None), torch.device("cpu"))[0]
+    assert method.temperature == record.chosen["temperature"]
+
+
+def test_a_killed_search_continues_behind_what_is_finished(tmp_path, monkeypatch):
+    whole = execute.train(searched(), 0, "smoke", tmp_path / "whole", root=data_root(None))
+    real, calls = execute.play, []
+
+    def interrupted(trainer):
+        calls.append(trainer)
+        if len(calls) == 2:
+            raise execute.Interrupted("killed")
+        return real(trainer)
+
+    monkeypatch.setattr(execute, "play", interrupted)
+    with pytest.raises(execute.Interrupted):
+        execute.train(searched(), 0, "smoke", tmp_path / "killed", root=data_root(None))
+    again = execute.train(searched(), 0, "smoke", tmp_path / "killed", root=data_root(None))
+    assert len(calls) == 3  # the first candidate is not trained again
+    assert again.weights_sha256 == whole.weights_sha256 or again.search_scores == whole.search_scores
+
+
+def test_search_without_validation_is_refused():
+    suite = Suite("laptop")
+    suite.runs["hu-aavae-10"] = suite.runs["hu-aavae-10"].model_copy(
+        update={"profiles": {}, "train": suite.runs["hu-aavae-10"].train.model_copy(update={"validate_every": 0})}
+    )
+    with pytest.raises(SuiteError, match="search needs train"):
+        suite.specification("hu-aavae-10")
+
+
+def test_an_unsuited_base_is_refused_before_the_dag(tmp_path):
+    runs = tmp_path / "mine.yml"
+    runs.write_text(
+        "mine:\n  method: AdversaryActivated\n  dataset: mnist\n  latent_dim: 2\n"
+        "  components:\n    base: {class: GAN, generator: hu-mnist-generator, discriminator: hu-mnist-discriminator,"
+        " weighting: equal-weights}\n    discriminator: hu-mnist-discriminator\n"
+        "  train: {steps: 2, batch_size: 8, learning_rate: 1.0e-3}\n"
+    )
+    with pytest.raises(SuiteError, match="AdversaryActivated needs a base with 'draw', but GAN provides sample"):
+        Suite("quick", runs)
+
+
+def test_a_cell_is_addressed_by_its_row_and_column():
+    table = SUITE.tables["unifying-table-3"]
+    found = {(row.label, column.label): run for row, column, run, _ in SUITE.cells(table)}
+    assert found["1%", "AA-CVAE"] == "hu-aacvae-1"
+    assert ("100%", "SVAE") not in found
+    left = SUITE.tables["unifying-table-2-left"]
+    assert {run for *_, run, _ in SUITE.cells(left)} >= {"dcgan-cifar10", "iwgan-cifar10", "gan-mnist"}
