@@ -1,4 +1,4 @@
-"""Share of images, generated for given classes, that the dataset's classifier puts in those classes (Unifying, table 2)."""
+"""Share of images generated for given classes that the dataset's classifier puts there (Unifying, table 2)."""
 
 from typing import Any
 
