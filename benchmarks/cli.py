@@ -157,8 +157,8 @@ def evaluate(arguments: argparse.Namespace) -> int:
 def reference(arguments: argparse.Namespace) -> int:
     """Make the reference draws of a problem."""
     tune_process(arguments.threads)
-    from benchmarks.execute import make_reference
     from benchmarks.records import write_text
+    from benchmarks.references.draws import make_reference
 
     budget = {"quick": "quick", "quick-seeds": "quick", "smoke": "smoke"}.get(arguments.profile, "full")
     folder = Path("results") / arguments.profile / "references"

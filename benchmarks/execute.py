@@ -10,12 +10,12 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import numpy
 import torch
 
 from benchmarks import datasets
@@ -168,68 +168,83 @@ def training_part(specification: dict[str, Any], images: Images, seed: int) -> I
     return part_of(images, specification["fraction"], specification["rest"], number)
 
 
+@dataclass(frozen=True)
+class Setting:
+    """What every candidate of one training shares: its record, images, score on validation data, and how to save."""
+
+    record: RunRecord
+    images: Images
+    problem: Any
+    score: Callable[[Method], float] | None
+    code: str
+    checkpoint_seconds: float
+
+    def train(self, tried: dict[str, Any], place: Path) -> dict[str, Any]:
+        """Train with the options `tried` in `place`, or read how that ended: a killed search continues behind it."""
+        run, seed = self.record.run, self.record.seed
+        specification = with_options(self.record.specification, tried)
+        identity = {"specification": canonical(specification), "code": self.code, "seed": seed}
+        weights = place / "weights.safetensors"
+        if tried and weights.exists() and read_tensors(weights)[1].get("identity") == identity:
+            return read_tensors(weights)[1]["found"]
+        method = build(specification, self.images, self.problem, seed)
+        torch.manual_seed(seed_of(run, seed, "noise"))
+        trainer = Trainer(
+            method,
+            self.images,
+            settings_from(specification["train"]),
+            place,
+            seed_of(run, seed, "data"),
+            label=f"{run} seed {seed}" + "".join(f" {k} {v}" for k, v in tried.items()),
+            checkpoint_seconds=self.checkpoint_seconds,
+            identity=identity,
+            validate=self.score,
+        )
+        found = play(trainer) | {"score": trainer.best}
+        found["parameters"] = {n: sum(p.numel() for p in player.parameters()) for n, player in trainer.players.items()}
+        more = {"identity": identity, "found": found} if tried else {}
+        trainer.finish({"run": run, "specification": canonical(specification), **more})
+        return found
+
+
+def search(setting: Setting, folder: Path) -> dict[str, Any]:
+    """Train every candidate and keep the best on validation data; what the record says of it."""
+    tries = candidates(setting.record.specification)
+    places = [folder / "search" / str(number) if tried else folder for number, tried in enumerate(tries)]
+    ends = [setting.train(tried, place) for tried, place in zip(tries, places, strict=True)]
+    best = min(range(len(tries)), key=lambda number: ends[number]["score"])
+    if tries[best]:
+        for name in ("weights.safetensors", "history.parquet"):
+            shutil.copyfile(places[best] / name, folder / name)
+        shutil.rmtree(folder / "search")
+    return {
+        "steps": int(ends[best]["steps"]),
+        "seconds": round(sum(end["seconds"] for end in ends), 2),
+        "images_per_second": round(ends[best]["images_per_second"], 1),
+        "parameters": ends[best]["parameters"],
+        "chosen": tries[best],
+        "search_scores": {canonical(tried): end["score"] for tried, end in zip(tries, ends, strict=True) if tried},
+    }
+
+
 def train_to_end(
     record: RunRecord, folder: Path, root: Path, device: torch.device, code: str, every: float
 ) -> RunRecord:
     """Train what the record describes (or continue) and write its weights; the record, completed."""
     data, problem, images = open_data(record.dataset, root, device)
     images = training_part(record.specification, images, record.seed)
-    score = validation(record.specification, data)
-
-    def one(tried: dict[str, Any], place: Path) -> dict[str, Any]:
-        """Train one candidate in `place`, or read how it ended."""
-        specification = with_options(record.specification, tried)
-        identity = {"specification": canonical(specification), "code": code, "seed": record.seed}
-        if tried and (place / "weights.safetensors").exists():  # a killed search continues behind it
-            known = read_tensors(place / "weights.safetensors")[1]
-            if known.get("identity") == identity:
-                return known["found"]
-        method = build(specification, images, problem, record.seed)
-        torch.manual_seed(seed_of(record.run, record.seed, "noise"))
-        trainer = Trainer(
-            method,
-            images,
-            settings_from(specification["train"]),
-            place,
-            seed_of(record.run, record.seed, "data"),
-            label=f"{record.run} seed {record.seed}" + "".join(f" {k} {v}" for k, v in tried.items()),
-            checkpoint_seconds=every,
-            identity=identity,
-            validate=score,
-        )
-        found = play(trainer) | {"score": trainer.best}
-        found["parameters"] = {n: sum(p.numel() for p in player.parameters()) for n, player in trainer.players.items()}
-        more = {"identity": identity, "found": found} if tried else {}
-        trainer.finish({"run": record.run, "specification": canonical(specification), **more})
-        return found
-
-    tries = candidates(record.specification)
-    places = [folder / "search" / str(number) if tried else folder for number, tried in enumerate(tries)]
-    ends = [one(tried, place) for tried, place in zip(tries, places, strict=True)]
-    best = min(range(len(tries)), key=lambda k: ends[k]["score"] if tries[k] else 0)
-    if tries[best]:
-        for name in ("weights.safetensors", "history.parquet"):
-            shutil.copyfile(places[best] / name, folder / name)
-        shutil.rmtree(folder / "search")
-    labels = images.labels
-    return record.model_copy(
-        update={
-            "status": "ok",
-            "reason": "",
-            "device": str(device),
-            "hardware": hardware(device),
-            "steps": int(ends[best]["steps"]),
-            "seconds": round(sum(end["seconds"] for end in ends), 2),
-            "images_per_second": round(ends[best]["images_per_second"], 1),
-            "peak_memory_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
-            "parameters": ends[best]["parameters"],
-            "images": len(images),
-            "labelled_images": 0 if labels is None else int((labels != HIDDEN).sum()),
-            "chosen": tries[best],
-            "search_scores": {canonical(tried): end["score"] for tried, end in zip(tries, ends, strict=True) if tried},
-            "weights_sha256": sha256(folder / "weights.safetensors"),
-        }
-    )
+    found = search(Setting(record, images, problem, validation(record.specification, data), code, every), folder)
+    found |= {
+        "status": "ok",
+        "reason": "",
+        "device": str(device),
+        "hardware": hardware(device),
+        "peak_memory_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
+        "images": len(images),
+        "labelled_images": 0 if images.labels is None else int((images.labels != HIDDEN).sum()),
+        "weights_sha256": sha256(folder / "weights.safetensors"),
+    }
+    return record.model_copy(update=found)
 
 
 def train(
@@ -267,28 +282,3 @@ def load_trained(record: RunRecord, folder: Path, root: Path, device: torch.devi
     method = build(with_options(record.specification, record.chosen), images, problem, record.seed)
     load_weights(weights, method)
     return method.eval(), data, problem
-
-
-def make_reference(name: str, folder: Path, options: dict[str, Any]) -> dict[str, float]:
-    """Draws of a problem's posterior: exact ones, and for Eight Schools HMC's with diagnostics."""
-    problem = problem_named(name)
-    began = time.monotonic()
-    generator = torch.Generator().manual_seed(seed_of(name, 0, "reference"))
-    draws = options["exact"]
-    exact = problem.exact_draws(draws, generator).numpy()
-    arrays: dict[str, numpy.ndarray] = {"exact": exact}
-    found: dict[str, float] = {"exact draws": float(draws)}
-    if name == "eight-schools":
-        from benchmarks.references import hmc
-
-        each = options["hmc_draws"] // options["chains"]
-        y, sigma = problem.y.numpy(), problem.sigma.numpy()
-        mcmc = hmc.sample(y, sigma, options["chains"], each, options["warmup"], seed=1)
-        found |= hmc.diagnostics(mcmc, exact)
-        found["log evidence"] = problem.log_evidence()
-        arrays["hmc"] = hmc.kept_draws(mcmc, options["thin"], seed=1)
-        found["HMC draws"], found["kept HMC draws"] = float(each * options["chains"]), float(len(arrays["hmc"]))
-    folder.mkdir(parents=True, exist_ok=True)
-    numpy.savez(folder / f"{name}.npz", **arrays)  # type: ignore[arg-type]
-    found["seconds"] = round(time.monotonic() - began, 1)
-    return found
