@@ -1,6 +1,6 @@
 """One process that has imported PyTorch, from which the local jobs of one Snakemake call are forked.
 
-Importing PyTorch and the compiler that its optimisers pull in takes four seconds, a third of a quick job. Each
+Importing PyTorch, the compiler that its optimisers pull in and scikit-learn takes five seconds, a third of a quick job. Each
 job stays a process of its own, with its own record, lock and checkpoint: what is shared is the import only.
 The Snakefile names the folder of the socket in VGB_WARM; without it a command runs as it always does.
 """
@@ -22,7 +22,11 @@ from pathlib import Path
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 START_SECONDS = 60.0
 HELLO = b"+"
-PRELOADED = ("torch", "torch._dynamo", "numpy", "pandas", "pydantic", "yaml", "safetensors.torch", "torchvision")
+PRELOADED = (
+    *("torch", "torch._dynamo", "torchvision", "safetensors.torch"),
+    *("numpy", "pandas", "scipy.stats", "sklearn.datasets", "sklearn.neighbors"),
+    *("pydantic", "yaml"),
+)
 
 
 def address(folder: str) -> str:
