@@ -1,7 +1,7 @@
 """One process that has imported PyTorch, from which the local jobs of one Snakemake call are forked.
 
-Importing PyTorch, the compiler that its optimisers pull in and scikit-learn takes five seconds, a third of a quick job. Each
-job stays a process of its own, with its own record, lock and checkpoint: what is shared is the import only.
+Importing PyTorch, the compiler that its optimisers pull in and scikit-learn takes five seconds, a third of a quick
+job. Each job stays a process of its own, with its own record, lock and checkpoint: what is shared is the import only.
 The Snakefile names the folder of the socket in VGB_WARM; without it a command runs as it always does.
 """
 
