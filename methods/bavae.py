@@ -1,4 +1,4 @@
-"""Biadversarial Variational Autoencoder (Fickinger 2018)."""
+"""Biadversarial Variational Autoencoder (Fickinger 2019)."""
 
 from typing import Literal
 
