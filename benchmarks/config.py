@@ -177,12 +177,17 @@ class Figure(Strict):
 
 
 class Quantity(Strict):
-    """One number of one run: an operand of a claim."""
+    """One number of one run: an operand of a claim. `minus`: a run whose number is taken off, seed by seed."""
 
     run: str
+    minus: str | None = None
     metric: str
     detail: str | None = None
     statistic: Literal["mean", "sd over seeds"] = "mean"
+
+    def runs(self) -> list[str]:
+        """The runs whose numbers it takes."""
+        return [self.run] if self.minus is None else [self.run, self.minus]
 
 
 class Claim(Strict):

@@ -127,9 +127,9 @@ class Suite(Definitions):
             for run in figure.runs.values():
                 found.setdefault(run, set()).update(figure.needs)
         for claim in self.claims.values():
-            for quantity in (claim.greater, claim.than, claim.value):
-                if quantity is not None:
-                    found.setdefault(quantity.run, set()).add(quantity.metric)
+            for quantity in filter(None, (claim.greater, claim.than, claim.value)):
+                for run in quantity.runs():
+                    found.setdefault(run, set()).add(quantity.metric)
         for run in self.own:
             found.setdefault(run, set()).update(m for m in catalogue.metrics() if self.serves(run, m))
         for run in list(found):

@@ -10,7 +10,7 @@ import pytest
 from benchmarks.config import Cell as Address
 from benchmarks.config import Claim
 from benchmarks.errors import SuiteError
-from benchmarks.report import claims, tables
+from benchmarks.report import claims, compare, tables
 from benchmarks.report.compare import Cell, Published, judge, published_values, refuse_mixture
 from benchmarks.suite import Suite
 
@@ -102,6 +102,29 @@ def test_claims(a, b, more, verdict):
 def test_one_seed_and_missing_runs_say_why():
     assert "one seed" in claims.measure("c", claim(), frame({"a": [1.0], "b": [2.0]})).reason
     assert "not run" in claims.measure("c", claim(), frame({"a": [1.0]})).reason
+
+
+def test_a_claim_can_compare_two_improvements():
+    more = {"greater": {"run": "a", "minus": "b", "metric": "m"}, "than": {"run": "c", "minus": "b", "metric": "m"}}
+    found = claims.measure("c", claim(**more), frame({"a": [3.0, 4.0], "b": [1.0, 1.0], "c": [2.0, 2.0]}))
+    assert found.effect == pytest.approx(1.5)  # (3 - 1) - (2 - 1) and (4 - 1) - (2 - 1)
+    assert claim(**more).greater.runs() == ["a", "b"]
+
+
+def test_a_table_whose_rows_are_data_sets_has_a_protocol_for_each(tmp_path, monkeypatch):
+    suite = Suite("quick")
+    table = suite.tables["unifying-table-2-middle"]
+    assert table.rows_are == "datasets"
+    rows = [
+        {"run": run, "metric": metric, "seed": 0, "final": True, "status": "ok", "value": 1.0, "reason": "",
+         "standard_error": 0.1, "kind": "estimate", "unit": "", "images": 0, "labelled_images": 0,
+         "protocol": suite.dataset_of(run)[0]}
+        for _, _, run, metric in suite.cells(table)
+    ]  # fmt: skip
+    grid = compare.table_cells(suite, pandas.DataFrame(rows), "unifying-table-2-middle", table)
+    assert {cell.protocol for line in grid for cell in line} == {"digits-grey", "digits-levels"}
+    with pytest.raises(SuiteError, match="mixes the protocols"):
+        compare.table_cells(suite, pandas.DataFrame(rows), "t", table.model_copy(update={"rows_are": "methods"}))
 
 
 def test_cells_read_well():

@@ -37,6 +37,9 @@ class Outcome:
 
 def seeds_of(frame: pandas.DataFrame, quantity: Quantity) -> pandas.Series:
     """Value (or detail) by seed, where there is one."""
+    if quantity.minus is not None:
+        one, other = (quantity.model_copy(update={"run": run, "minus": None}) for run in (quantity.run, quantity.minus))
+        return (seeds_of(frame, one) - seeds_of(frame, other)).dropna()
     rows = frame.loc[(frame.run == quantity.run) & (frame.metric == quantity.metric) & frame.final]
     rows = rows.loc[rows.status == "ok"].set_index("seed")
     if quantity.detail is None:

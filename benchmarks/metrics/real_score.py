@@ -1,0 +1,18 @@
+"""Inception score that a classifier gives real test images: what its scores of samples are to be read against."""
+
+from typing import Any
+
+from benchmarks.metrics.scores import inception_scores, judged
+from benchmarks.trained import Estimate, Trained
+
+NEEDS = ("classify", "data")
+UNIT = "score, at most the number of classes"
+KIND = "estimate"
+BETTER = "higher"
+
+
+def evaluate(trained: Trained, *, n: int = 10_000) -> Estimate:
+    """In one split: the paper names neither their number nor that of images."""
+    method: Any = trained.method
+    p = judged(method.judge, trained.test_x(n))[1]
+    return Estimate(float(inception_scores(p, 1)[0]), None, len(p), f"n={len(p)}, splits=1")
