@@ -42,7 +42,7 @@ class AdversaryActivated(Method):
     def __init__(self, base: LikelihoodMethod, discriminator: nn.Module, temperature: float = 1.0):
         super().__init__()
         self.base, self.discriminator, self.temperature = base, discriminator, temperature
-        self.classes = getattr(base, "classes", 0)
+        self.classes, self.labelled_bound = getattr(base, "classes", 0), base.labelled_bound
 
     def players(self) -> dict[str, Player]:
         return {

@@ -23,6 +23,11 @@ class BAVAE(Method):
     Critic z: max V_z = 1 + E_q(x,z) T_z(x, z) - E_p(x)p(z) exp T_z(x, z)                      (eq. 6)
     Critic x: max V_x = 1 + E_q(x,z) T_x(x, z) - E_q(z)p(x'|z) exp T_x(x', z)                  (eq. 14)
     Model:    min V_z + V_x                                                                    (eq. 19)
+
+    In the paper's letters T_z = -D_1 and T_x = D_2 - 1: both are log ratios, and label 1 is the encoder's pair. Optimal
+    critics give V_z = KL(q(z|x) || p(z)) and V_x = KL(q(x,z) || q(z)p(x|z)), where x and z belong together (`joint`);
+    eq. 13 puts p(x)q(z) for q(x,z) (`independent`), and the decoder is asked to ignore z. The exponentials explode for
+    an unlucky critic: above `ceiling` they continue as straight lines, below it nothing changes.
     """
 
     paper = "BAVAE"
@@ -47,7 +52,7 @@ class BAVAE(Method):
         critic_z: nn.Module,
         critic_x: nn.Module,
         pairing: Literal["joint", "independent"] = "joint",
-        ceiling: float = 5.0,
+        ceiling: float = 1.0,
     ):
         super().__init__()
         self.encoder, self.decoder, self.critic_z, self.critic_x = encoder, decoder, critic_z, critic_x

@@ -49,20 +49,17 @@ class Generator(LatentModel):
 
 
 class NoiseGenerator(Generator):
-    """x = sigmoid(body(z, eps)), eps ~ N(0, I): any p(x|z), known by its draws (BAVAE). Its `mean` is one draw."""
+    """x = f(z + W e), e ~ N(0, I): an arbitrary p(x|z), known by its draws (BAVAE)."""
 
     def __init__(self, x_shape: tuple, latent_dim: int, body: Body, noise_dim: int):
         super().__init__(x_shape, latent_dim, body)
-        self.noise_dim = noise_dim
-        first = next(layer for layer in body.modules() if isinstance(layer, nn.Linear))
-        first.weight = linear(first.in_features + noise_dim, first.out_features).weight  # noise joins z at the input
-        first.in_features += noise_dim
+        self.noise_dim, self.noise = noise_dim, linear(noise_dim, latent_dim, 0.1)
 
-    def mean(self, z: Tensor) -> Tensor:
-        """One draw of x given z [batch, *x_shape]."""
-        return super().mean(torch.cat([z, torch.randn(z.shape[0], self.noise_dim, device=z.device)], 1))
+    def generate(self, z: Tensor) -> Tensor:
+        """A draw of x [batch, *x_shape]."""
+        return super().generate(z + self.noise(torch.randn(z.shape[0], self.noise_dim, device=z.device)))
 
-    generate = mean
+    mean = generate
 
 
 class BernoulliDecoder(LatentModel):

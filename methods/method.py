@@ -46,7 +46,7 @@ class Method(nn.Module, ABC):
     provides: ClassVar[tuple[str, ...]] = ()
     conditional: ClassVar[tuple[str, ...]] = ()
     wraps: ClassVar[tuple[str, ...]] = ()
-    labelled_bound: ClassVar[str] = ""
+    labelled_bound: str = ""
     correspondence: ClassVar[dict[str, str]] = {}
     relations: ClassVar[dict[str, str]] = {}
     encoder: Any

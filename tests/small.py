@@ -60,6 +60,7 @@ CONDITIONAL = (
     "hu-aasvae-10",
 )
 RUNS = RUNS + CONDITIONAL
+RUNS = (*RUNS, "bavae-mnist", "bavae-point-mnist", "bavae-cifar10", "ali-mnist")
 SUITE = Suite("smoke")
 
 
