@@ -1,9 +1,9 @@
 # Models between VAE and GAN: every table, figure and claim of the papers, from one command.
 #   snakemake --cores all                            profile quick: no download, minutes
 #   snakemake --cores all --config profile=laptop    real data; see README.md
-import os
 from pathlib import Path
 
+from benchmarks.warm import offer as offer_warm_process
 from snakemake.utils import min_version
 
 min_version("9.0")
@@ -17,7 +17,7 @@ include: "workflow/rules/report.smk"
 
 onstart:
     if workflow.local_exec:  # jobs on other machines cannot reach it
-        os.environ["VGB_WARM"] = f"{workflow.snakemake_tmp_dir}:{os.getpid()}"
+        offer_warm_process(workflow.snakemake_tmp_dir)
 
 
 rule all:

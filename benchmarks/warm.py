@@ -2,7 +2,7 @@
 
 Importing PyTorch, the compiler that its optimisers pull in and scikit-learn takes five seconds, a third of a quick
 job. Each job stays a process of its own, with its own record, lock and checkpoint: what is shared is the import only.
-The Snakefile names the folder of the socket in VGB_WARM; without it a command runs as it always does.
+The Snakefile offers it (`offer`); without VGB_WARM a command runs as it always does.
 """
 
 import errno
@@ -27,6 +27,11 @@ PRELOADED = (
     *("numpy", "pandas", "scipy.stats", "sklearn.datasets", "sklearn.neighbors"),
     *("benchmarks.cli", "benchmarks.evaluate"),
 )
+
+
+def offer(folder: Path) -> None:
+    """Let the jobs of this process share a server, whose socket will lie in `folder`."""
+    os.environ["VGB_WARM"] = f"{folder}:{os.getpid()}"
 
 
 def address(folder: str) -> str:
