@@ -58,6 +58,10 @@ class Cell:
     verdict: str = ""
     reason: str = ""
     caveats: list[str] = field(default_factory=list)
+    values: dict[int, float] = field(default_factory=dict)  # seed -> value
+    margin: float | None = None  # of the equivalence test
+    bias: str = ""  # what is known of the metric's own bias
+    tie: str = ""  # place among the rows of its column, "1" or "2–4": no telling apart within a range
 
     @property
     def difference(self) -> float | None:
@@ -144,6 +148,7 @@ def fill(suite: Suite, frame: pandas.DataFrame, run: str, metric: str, row: Addr
         return cell
     cell.mean, cell.seeds = float(good.value.mean()), len(good)
     cell.spread = float(good.value.std()) if len(good) > 1 else None
+    cell.values = {int(seed): float(value) for seed, value in zip(good.seed, good.value, strict=True)}
     errors = good.standard_error.dropna()
     cell.error = float(errors.mean()) if len(errors) else None
     first = good.iloc[0]

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy
 import torch
 
-from benchmarks.cli import tune_process
+from benchmarks.commands.common import tune_process
 from benchmarks.speed.plain import use_defaults
 from benchmarks.suite import Suite
 

@@ -20,7 +20,7 @@ import numpy
 import torch
 from torch import nn
 
-from benchmarks.cli import tune_process
+from benchmarks.commands.common import tune_process
 from benchmarks.speed.plain import use_defaults
 from methods import networks
 from methods.data import Images

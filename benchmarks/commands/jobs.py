@@ -1,0 +1,124 @@
+"""Commands of the rules that compute: train, evaluate, reference."""
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from benchmarks.commands.common import Add, job_folder, locked, suite_of, tune_process
+from benchmarks.suite import Suite
+
+REFERENCES = {
+    "quick": {"exact": 100_000, "hmc_draws": 60_000, "warmup": 500, "chains": 40, "thin": 6},
+    "smoke": {"exact": 20_000, "hmc_draws": 4_000, "warmup": 200, "chains": 20, "thin": 2},
+    "full": {"exact": 500_000, "hmc_draws": 500_000, "warmup": 2000, "chains": 40, "thin": 25},
+}
+
+
+def specification_of(arguments: argparse.Namespace, suite: Suite, which: str) -> dict[str, Any]:
+    """Specification or metrics of the job on the command line."""
+    from benchmarks.errors import unknown
+
+    if arguments.run not in suite.wanted:
+        suite.own.add(arguments.run) if arguments.run in suite.runs else None
+        suite.__dict__.pop("wanted", None)
+    if arguments.run not in suite.wanted:
+        raise unknown("command line", "run", arguments.run, suite.runs)
+    return suite.metric_options(arguments.run) if which == "metrics" else suite.specification(arguments.run)
+
+
+def train(arguments: argparse.Namespace) -> int:
+    """Train one run and seed and compute what can be computed of it; continues where a killed one stopped."""
+    tune_process(arguments.threads)
+    from benchmarks import execute
+    from benchmarks.datasets import data_root
+    from methods.train import Interrupted
+
+    suite = suite_of(arguments)
+    folder = job_folder(arguments)
+    with locked(folder):
+        try:
+            record = execute.train(
+                specification_of(arguments, suite, "specification"),
+                arguments.seed,
+                arguments.profile,
+                folder,
+                root=data_root(arguments.data_root),
+                device_name=arguments.device,
+                code=suite.code(arguments.run),
+                checkpoint_seconds=arguments.checkpoint_seconds,
+            )
+        except Interrupted as reason:
+            print(reason, file=sys.stderr)
+            return 130
+        print(f"{record.run} seed {record.seed}: {record.status} {record.reason}".rstrip(), file=sys.stderr)
+        if record.status == "ok":
+            compute_early(arguments, suite, folder)
+    return 0
+
+
+def compute_early(arguments: argparse.Namespace, suite: Suite, folder: Path) -> None:
+    """The metrics that wait for no other job, while torch is in memory: loading it takes longer than most of them."""
+    from benchmarks import catalogue, evaluate
+    from benchmarks.datasets import data_root
+
+    metrics = specification_of(arguments, suite, "metrics")
+    if not all(Path(file).exists() for file in suite.reference_files(arguments.run)):
+        others = {"classifier", "problem", "sample"}  # samples are drawn once, for all metrics of a process
+        metrics = {n: e for n, e in metrics.items() if not others & set(catalogue.metrics()[n].literals["needs"])}
+    references = job_folder(arguments).parents[1] / "references"
+    root = data_root(arguments.data_root)
+    evaluate.compute(metrics, folder, root=root, references=references, device_name=arguments.device)
+
+
+def evaluate(arguments: argparse.Namespace) -> int:
+    """Compute the metrics of one trained run and seed that are not there yet."""
+    from benchmarks import metric_files
+    from benchmarks.records import RunRecord, read
+
+    metrics = specification_of(arguments, suite_of(arguments), "metrics")
+    folder = job_folder(arguments)
+    references = folder.parents[1] / "references"
+    with locked(folder):
+        found = metric_files.finish_if_current(metrics, folder, references)
+        if found is None:
+            tune_process(arguments.threads)
+            from benchmarks.datasets import data_root
+            from benchmarks.evaluate import compute
+
+            root = data_root(arguments.data_root)
+            statuses = compute(metrics, folder, root=root, references=references, device_name=arguments.device)
+            found = metric_files.finish(read(folder / "run.json", RunRecord), folder, statuses)
+    print(json.dumps(found.metrics), file=sys.stderr)
+    return 0
+
+
+def reference(arguments: argparse.Namespace) -> int:
+    """Make the reference draws of a problem."""
+    tune_process(arguments.threads)
+    from benchmarks.records import write_text
+    from benchmarks.references.draws import make_reference
+
+    budget = {"quick": "quick", "quick-seeds": "quick", "smoke": "smoke"}.get(arguments.profile, "full")
+    folder = Path("results") / arguments.profile / "references"
+    with locked(folder / f".{arguments.problem}"):
+        found = make_reference(arguments.problem, folder, REFERENCES[budget])
+        write_text(folder / f"{arguments.problem}.json", json.dumps(found, indent=1) + "\n")
+    return 0
+
+
+def register(add: Add) -> None:
+    """The commands and their options."""
+    for command in (train, evaluate):
+        options = add(command)
+        options.add_argument("run")
+        options.add_argument("--seed", type=int, default=0)
+        options.add_argument("--device", default=os.environ.get("VGB_DEVICE", "auto"), help="auto, cpu or cuda")
+        options.add_argument("--threads", type=int, default=1)
+        if command is train:
+            options.add_argument("--checkpoint-seconds", type=float, default=60.0)
+    options = add(reference)
+    options.add_argument("problem")
+    options.add_argument("--threads", type=int, default=1)

@@ -1,0 +1,38 @@
+"""Commands of the rules that gather and show: collect, report, verdict."""
+
+import argparse
+import sys
+
+from benchmarks.commands.common import Add, suite_of
+
+
+def collect(arguments: argparse.Namespace) -> int:
+    """Gather all records into results.parquet and results.csv."""
+    from benchmarks.report.frame import collect as run
+
+    run(suite_of(arguments))
+    return 0
+
+
+def report(arguments: argparse.Namespace) -> int:
+    """Render tables, figures, claims and the page."""
+    from benchmarks.report.page import render
+
+    print(render(suite_of(arguments)), file=sys.stderr)
+    return 0
+
+
+def verdict(arguments: argparse.Namespace) -> int:
+    """List failed cells and set their records aside, so that the next call tries them again."""
+    from benchmarks.report.frame import set_failures_aside
+
+    failures = set_failures_aside(suite_of(arguments))
+    for line in failures:
+        print(f"failed: {line}", file=sys.stderr)
+    return 1 if failures else 0
+
+
+def register(add: Add) -> None:
+    """The commands."""
+    for command in (collect, report, verdict):
+        add(command)
