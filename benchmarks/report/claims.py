@@ -14,7 +14,8 @@ from benchmarks.suite import Suite
 RULE = (
     "One-sided paired t tests over seeds, corrected by Holm for the number of claims of the paper in this profile "
     "(level 0.05). Supported or contradicted needs two seeds or more and a corrected p below the level; a spread "
-    "over seeds is compared by an F test. With one seed a claim stays undecided, and the difference is shown."
+    "over seeds is compared by an F test. The size of an effect is its mean over its standard deviation over seeds (of "
+    "two spreads, their ratio). With one seed a claim stays undecided, and the difference is shown."
 )
 LEVEL = 0.05
 
@@ -26,6 +27,7 @@ class Outcome:
     name: str
     claim: Claim
     effect: float | None = None
+    size: float | None = None  # in standard deviations over seeds; of two spreads, their ratio
     low: float | None = None
     high: float | None = None
     seeds: int = 0
@@ -59,6 +61,7 @@ def t_test(outcome: Outcome, differences: numpy.ndarray) -> None:
         outcome.low = outcome.high = outcome.effect
         return
     half = stats.t.ppf(0.975, len(differences) - 1) * error
+    outcome.size = float(outcome.effect / differences.std(ddof=1))
     outcome.low, outcome.high = outcome.effect - half, outcome.effect + half
     outcome.p_for = float(stats.t.sf(outcome.effect / error, len(differences) - 1))
     outcome.p_against = 1 - outcome.p_for
@@ -81,6 +84,7 @@ def spread_test(outcome: Outcome, greater: pandas.Series, than: pandas.Series) -
         return
     a, b = float(numpy.std(greater, ddof=1)), float(numpy.std(than, ddof=1))
     outcome.effect = a - b
+    outcome.size = a / b if b else None
     outcome.p_for = float(stats.f.sf((a / b) ** 2, len(greater) - 1, len(than) - 1))
     outcome.p_against = 1 - outcome.p_for
 

@@ -1,44 +1,17 @@
 """Cells against published values: mean, spread, difference, verdict. The rules are printed in the report."""
 
-import math
 from dataclasses import dataclass, field
 
 import pandas
-from scipy import stats
 
 from benchmarks import catalogue
 from benchmarks.catalogue import ROOT
 from benchmarks.config import Cell as Address
 from benchmarks.config import Table
 from benchmarks.errors import SuiteError
+from benchmarks.report import ranking, verdicts
+from benchmarks.report.verdicts import Published
 from benchmarks.suite import Suite
-
-RULE = (
-    "Margin: twice the published error; where the paper prints none, 2 % of the value (10 % if the paper marks it "
-    "as approximate), at least half a unit of its last digit. Our uncertainty: the 95 % t interval over seeds, or "
-    "1.96 standard errors over test images for a single seed. Reproduced: difference plus uncertainty within the "
-    "margin. Close: difference within the margin plus the uncertainty, or within twice the margin. Otherwise not "
-    "reproduced. No verdict on a stand-in dataset or a reduced budget, unless the run says why it suffices."
-)
-
-
-@dataclass(frozen=True)
-class Published:
-    """A number as the paper prints it."""
-
-    value: float
-    error: float | None
-    text: str
-    measured: str
-    note: str
-
-    def margin(self) -> float:
-        """Twice the published or assumed error."""
-        if self.error is not None:
-            return 2 * self.error
-        digits = len(self.text.split(".")[1]) if "." in self.text else 0
-        share = 0.1 if "approximate" in self.note else 0.02
-        return 2 * max(share * abs(self.value), 0.5 * 10**-digits)
 
 
 @dataclass
@@ -77,11 +50,12 @@ class Cell:
             return "≤" if catalogue.metrics()[self.metric].literals.get("better") == "lower" else "≥"
         return "≈" if self.kind == "estimate" else ""
 
-    def uncertainty(self) -> float:
-        """Half-width of our 95 % interval."""
-        if self.seeds > 1 and self.spread is not None:
-            return float(stats.t.ppf(0.975, self.seeds - 1)) * self.spread / math.sqrt(self.seeds)
-        return 1.96 * (self.error or 0.0)
+    @property
+    def half_width(self) -> float | None:
+        """Half of the 95 % interval of our mean; of one seed, that of its evaluation only."""
+        if not self.values or (len(self.values) == 1 and self.error is None):
+            return None
+        return verdicts.half_width(list(self.values.values()), self.error or 0.0)
 
 
 def number(value: float | None) -> str:
@@ -119,7 +93,7 @@ def caveats(suite: Suite, run: str) -> list[str]:
 
 
 def judge(suite: Suite, cell: Cell, row: Address) -> str:
-    """The verdict of a cell that has a number."""
+    """The verdict of a cell that has a number; fills in the margin of the test."""
     if cell.published is None:
         return "no published value"
     if row.cited:
@@ -128,13 +102,9 @@ def judge(suite: Suite, cell: Cell, row: Address) -> str:
     stand_in = name != suite.run(cell.run).dataset
     if cell.caveats and (stand_in or suite.profile.max_steps or not suite.budget(cell.run).verdict):
         return "no verdict"
-    difference = abs(cell.difference or 0.0)
-    margin, uncertainty = cell.published.margin(), cell.uncertainty()
-    if difference + uncertainty <= margin:
-        return "reproduced"
-    if difference <= max(margin + uncertainty, 2 * margin):
-        return "close"
-    return "not reproduced"
+    found = verdicts.judge(cell.published, list(cell.values.values()), cell.error or 0.0)
+    cell.margin, cell.reason = found.margin, "; ".join(filter(None, (cell.reason, found.reason)))
+    return found.verdict
 
 
 def fill(suite: Suite, frame: pandas.DataFrame, run: str, metric: str, row: Address) -> Cell:
@@ -155,6 +125,7 @@ def fill(suite: Suite, frame: pandas.DataFrame, run: str, metric: str, row: Addr
     if first.images and suite.run(run).fraction < 1:
         labelled = f", {int(first.labelled_images)} of them labelled" if suite.run(run).rest == "unlabelled" else ""
         cell.caveats = [*cell.caveats, f"n = {int(first.images)} images{labelled}"]
+    cell.bias = catalogue.metrics()[metric].literals.get("bias", "")
     cell.kind, cell.unit, cell.protocol = first.kind, first.unit, first.protocol
     if len(good) < len(rows):
         cell.reason = f"{len(rows) - len(good)} of {len(rows)} seeds failed"
@@ -180,6 +151,7 @@ def table_cells(suite: Suite, frame: pandas.DataFrame, name: str, table: Table) 
                 cell = Cell(published=published, verdict="cited" if published else "")
             line.append(cell)
         grid.append(line)
+    ranking.rank((cell for line in grid for cell in line), lambda run: suite.run(run).fraction)
     for cells in grid if table.rows_are == "datasets" else (*zip(*grid, strict=True), *grid):
         refuse_mixture(name, cells)
     return grid

@@ -8,7 +8,7 @@ import pandas
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from benchmarks.catalogue import ROOT
-from benchmarks.report import claims, compare, correspondence, figures, tables
+from benchmarks.report import claims, compare, correspondence, figures, ranking, tables, verdicts
 from benchmarks.report.frame import load
 from benchmarks.suite import Suite
 
@@ -101,7 +101,7 @@ def render(suite: Suite) -> Path:
             outcomes=outcomes,
             counts=compare.verdict_counts(grids),
             claim_counts={v: sum(o.verdict == v for o in outcomes) for v in ("supported", "contradicted", "undecided")},
-            rules={"verdicts": compare.RULE, "claims": claims.RULE},
+            rules={"verdicts": verdicts.RULE, "places": ranking.RULE, "claims": claims.RULE},
             runs=runs_section(suite, frame),
             references=references_section(suite),
             failed=[f"{r['run']}, seed {r['seed']}, {r['metric']}: {r['reason']}" for r in failed.to_dict("records")],
