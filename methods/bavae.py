@@ -4,17 +4,12 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import softplus
 
 from methods.game import Batch, Player
 from methods.method import Method
 
 Pair = tuple[Tensor, Tensor]
-
-
-def exp_below(t: Tensor, ceiling: float) -> Tensor:
-    """e^t up to the ceiling, and above it the tangent e^ceiling (1 + t - ceiling), whose gradient is bounded."""
-    low = t.clamp(max=ceiling)
-    return low.exp() * (1 + t - low)
 
 
 class BAVAE(Method):
@@ -24,10 +19,14 @@ class BAVAE(Method):
     Critic x: max V_x = 1 + E_q(x,z) T_x(x, z) - E_q(z)p(x'|z) exp T_x(x', z)                  (eq. 14)
     Model:    min V_z + V_x                                                                    (eq. 19)
 
-    In the paper's letters T_z = -D_1 and T_x = D_2 - 1: both are log ratios, and label 1 is the encoder's pair. Optimal
+    In the paper's letters T_z = -D_1 and T_x = D_2 - 1: both are log ratios, and label 1 is the encoder's pair. Best
     critics give V_z = KL(q(z|x) || p(z)) and V_x = KL(q(x,z) || q(z)p(x|z)), where x and z belong together (`joint`);
-    eq. 13 puts p(x)q(z) for q(x,z) (`independent`), and the decoder is asked to ignore z. The exponentials explode for
-    an unlucky critic: above `ceiling` they continue as straight lines, below it nothing changes.
+    eq. 13 puts p(x)q(z) for q(x,z) (`independent`). For a fixed encoder the joint pairs ask the decoder for the
+    encoder's p(x|z), the independent ones for p(x) whatever z is; over both networks the joint sum is
+    -ELBO - H(x) + I_q(x; z), and its least value too has codes that tell nothing of x (tests/test_bavae.py).
+
+    The exponentials explode for an unlucky critic, so every T is bent to stay below `ceiling`, in both terms: V remains
+    a lower bound of the KL, reaches it where the log ratios are below the ceiling, and stays below 1 + ceiling.
     """
 
     paper = "BAVAE"
@@ -65,9 +64,14 @@ class BAVAE(Method):
             "critic_x": Player((self.critic_x,), self.critic_x_loss),
         }
 
+    def log_ratio(self, critic: nn.Module, pair: Pair) -> Tensor:
+        """T [batch]: the critic's number c, bent to stay below the ceiling; c itself far below it."""
+        found = critic(*pair)
+        return found - softplus(found - self.ceiling)
+
     def value(self, critic: nn.Module, positive: Pair, negative: Pair) -> Tensor:
         """1 + E T(positive) - E exp T(negative) <= KL(positive || negative), equal where T is the log ratio."""
-        return 1 + critic(*positive).mean() - exp_below(critic(*negative), self.ceiling).mean()
+        return 1 + self.log_ratio(critic, positive).mean() - self.log_ratio(critic, negative).exp().mean()
 
     def codes(self, x: Tensor, z: Tensor) -> tuple[Pair, Pair]:
         """Eq. 6: the codes z of x, and draws of the prior."""

@@ -43,6 +43,8 @@ def build_component(description: dict[str, Any], context: dict[str, Any]) -> Any
     plain = {key: value for key, value in options.items() if key not in nested}
     if issubclass(cls, Method):
         return cls(**build_parts(cls, nested, plain, context), **plain)
+    if hasattr(cls, "widens_input"):  # by noise of its own, which its parts see beside the code
+        context = {**context, "in_shape": (context["in_shape"][0] + plain[cls.widens_input],)}
     parts = {key: build_component(value, context) for key, value in nested.items()}
     wanted = inspect.signature(cls).parameters
     return cls(**{k: v for k, v in context.items() if k in wanted}, **parts, **plain)

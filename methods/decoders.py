@@ -49,15 +49,17 @@ class Generator(LatentModel):
 
 
 class NoiseGenerator(Generator):
-    """x = f(z + W e), e ~ N(0, I): an arbitrary p(x|z), known by its draws (BAVAE)."""
+    """x = f(z, e), e ~ N(0, I) beside z at the body's input: an implicit p(x|z), known by its draws (BAVAE)."""
+
+    widens_input = "noise_dim"
 
     def __init__(self, x_shape: tuple, latent_dim: int, body: Body, noise_dim: int):
         super().__init__(x_shape, latent_dim, body)
-        self.noise_dim, self.noise = noise_dim, linear(noise_dim, latent_dim, 0.1)
+        self.noise_dim = noise_dim
 
     def generate(self, z: Tensor) -> Tensor:
         """A draw of x [batch, *x_shape]."""
-        return super().generate(z + self.noise(torch.randn(z.shape[0], self.noise_dim, device=z.device)))
+        return super().generate(torch.cat([z, torch.randn(z.shape[0], self.noise_dim, device=z.device)], 1))
 
     mean = generate
 
