@@ -10,6 +10,7 @@ from benchmarks.config import Cell as Address
 from benchmarks.config import Table
 from benchmarks.errors import SuiteError
 from benchmarks.report import ranking, verdicts
+from benchmarks.report.frame import PENDING
 from benchmarks.report.verdicts import Published
 from benchmarks.suite import Suite
 
@@ -112,6 +113,9 @@ def fill(suite: Suite, frame: pandas.DataFrame, run: str, metric: str, row: Addr
     rows = frame.loc[(frame.run == run) & (frame.metric == metric) & frame.final]
     good = rows.loc[rows.status == "ok"]
     cell = Cell(run=run, metric=metric, caveats=caveats(suite, run))
+    if len(rows) == 0:  # collected with other tables in mind
+        cell.verdict, cell.reason = "not run", PENDING
+        return cell
     if len(good) == 0:
         worst = rows.iloc[0]
         cell.verdict, cell.reason = str(worst.status), str(worst.reason)
