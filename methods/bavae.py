@@ -1,15 +1,21 @@
 """Biadversarial Variational Autoencoder (Fickinger 2019)."""
 
+from math import inf
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import softplus
 
 from methods.game import Batch, Player
 from methods.method import Method
 
 Pair = tuple[Tensor, Tensor]
+
+
+def exp_below(t: Tensor, ceiling: float) -> Tensor:
+    """e^t up to the ceiling, and above it the tangent e^ceiling (1 + t - ceiling), whose gradient is bounded."""
+    low = t.clamp(max=ceiling)
+    return low.exp() * (1 + t - low)
 
 
 class BAVAE(Method):
@@ -25,8 +31,9 @@ class BAVAE(Method):
     encoder's p(x|z), the independent ones for p(x) whatever z is; over both networks the joint sum is
     -ELBO - H(x) + I_q(x; z), and its least value too has codes that tell nothing of x (tests/test_bavae.py).
 
-    The exponentials explode for an unlucky critic, so every T is bent to stay below `ceiling`, in both terms: V remains
-    a lower bound of the KL, reaches it where the log ratios are below the ceiling, and stays below 1 + ceiling.
+    The exponentials explode for an unlucky critic: above `ceiling` they continue as straight lines, and a critic's own
+    gain from positive pairs ends there, without which lines have no best critic. Below it nothing changes; a critic's V
+    stays a lower bound of the KL, and below 1 + ceiling.
     """
 
     paper = "BAVAE"
@@ -64,14 +71,12 @@ class BAVAE(Method):
             "critic_x": Player((self.critic_x,), self.critic_x_loss),
         }
 
-    def log_ratio(self, critic: nn.Module, pair: Pair) -> Tensor:
-        """T [batch]: the critic's number c, bent to stay below the ceiling; c itself far below it."""
-        found = critic(*pair)
-        return found - softplus(found - self.ceiling)
+    def value(self, critic: nn.Module, positive: Pair, negative: Pair, most: float = inf) -> Tensor:
+        """1 + E T(positive) - E exp T(negative), T(positive) counted up to `most`.
 
-    def value(self, critic: nn.Module, positive: Pair, negative: Pair) -> Tensor:
-        """1 + E T(positive) - E exp T(negative) <= KL(positive || negative), equal where T is the log ratio."""
-        return 1 + self.log_ratio(critic, positive).mean() - self.log_ratio(critic, negative).exp().mean()
+        With `most` the ceiling, at most KL(positive || negative), and equal where T is the log ratio below it.
+        """
+        return 1 + critic(*positive).clamp(max=most).mean() - exp_below(critic(*negative), self.ceiling).mean()
 
     def codes(self, x: Tensor, z: Tensor) -> tuple[Pair, Pair]:
         """Eq. 6: the codes z of x, and draws of the prior."""
@@ -90,10 +95,10 @@ class BAVAE(Method):
         """-V_z."""
         with torch.no_grad():  # only the critic moves: no graph through the encoder is needed
             pairs = self.codes(batch.x, self.encode(batch.x))
-        return -self.value(self.critic_z, *pairs)
+        return -self.value(self.critic_z, *pairs, most=self.ceiling)
 
     def critic_x_loss(self, batch: Batch) -> Tensor:
         """-V_x."""
         with torch.no_grad():
             pairs = self.images(batch.x, self.encode(batch.x))
-        return -self.value(self.critic_x, *pairs)
+        return -self.value(self.critic_x, *pairs, most=self.ceiling)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from small import method_of
 
-from methods.bavae import BAVAE
+from methods.bavae import BAVAE, exp_below
 from methods.game import Batch, gradient
 
 
@@ -59,6 +59,15 @@ def test_joint_pairs_ask_for_the_elbo_and_the_information_of_codes():
     assert (v_z + v_x).item() == pytest.approx((-elbo + (p_x * p_x.log()).sum() + information).item(), abs=1e-10)
 
 
+def test_the_ceiling_changes_nothing_below_and_bounds_the_slope_above():
+    t = torch.tensor([-3.0, 0.0, 0.99, 1.0, 2.0, 500.0], dtype=torch.float64, requires_grad=True)
+    found = exp_below(t, 1.0)
+    assert torch.allclose(found[:4], t[:4].exp(), atol=1e-12)
+    (slope,) = torch.autograd.grad(found.sum(), t)
+    assert slope.max().item() == pytest.approx(torch.e, abs=1e-12)
+    assert found[5].item() == pytest.approx(torch.e * 500, rel=1e-12)
+
+
 class TableCritic(torch.nn.Module):
     """A number for each pair of indices."""
 
@@ -88,7 +97,7 @@ def test_ascent_of_the_method_s_value_stays_below_the_divergence(ceiling):
     optimiser = torch.optim.Adam(critic.parameters(), 0.05)
     for _ in range(2000):
         optimiser.zero_grad()
-        found = method.value(critic, pairs_of(positive), pairs_of(negative))
+        found = method.value(critic, pairs_of(positive), pairs_of(negative), most=ceiling)
         assert found.item() <= min(expected, 1 + ceiling) + 1e-9
         (-found).backward()
         optimiser.step()
