@@ -56,10 +56,8 @@ def chosen(device: str, seen: dict[str, str]) -> dict[str, str]:
     if not number:
         return seen
     if not number.isdigit() or int(number) >= len(seen):
-        last = len(seen) - 1
-        raise SuiteError(
-            f"device {device}: this process sees {len(seen)} GPU(s); use cuda:0 to cuda:{last}, cuda or cpu"
-        )
+        accepted = ", ".join(f"cuda:{n}" for n in range(len(seen)))
+        raise SuiteError(f"device {device}: this process sees {len(seen)} GPU(s); use {accepted}, cuda or cpu")
     return dict([list(seen.items())[int(number)]])
 
 
