@@ -26,6 +26,9 @@ except SuiteError as error:
 
 FOLDER = f"results/{PROFILE}"
 GPU = gpus_per_job()
+RETRIES = (
+    3 if workflow.is_main_process else 0
+)  # a cluster's job parses this too: attempts would multiply
 TRAINED = [f"{FOLDER}/{folder}/run.json" for folder in JOBS]
 EVALUATED = [f"{FOLDER}/{folder}/metrics.json" for folder in JOBS]
 REFERENCES = [f"{FOLDER}/references/{name}.json" for name in SUITE.problems]

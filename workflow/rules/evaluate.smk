@@ -5,7 +5,7 @@ rule reference:
         f"{FOLDER}/references/{{problem}}.json",
     log:
         f"{FOLDER}/references/{{problem}}.log",
-    retries: 3
+    retries: RETRIES
     conda:
         "../../environment.yml"
     threads: 1
@@ -28,7 +28,7 @@ rule evaluate:
         f"{FOLDER}/{{run}}/seed{{seed}}/metrics.json",
     log:
         f"{FOLDER}/{{run}}/seed{{seed}}/logs/evaluate.log",
-    retries: 3
+    retries: RETRIES
     conda:
         "../../environment.yml"
     threads: 1

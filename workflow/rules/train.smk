@@ -6,7 +6,7 @@ rule train:
         f"{FOLDER}/{{run}}/seed{{seed}}/run.json",
     log:
         f"{FOLDER}/{{run}}/seed{{seed}}/logs/train.log",
-    retries: 3
+    retries: RETRIES
     conda:
         "../../environment.yml"
     threads: 1
