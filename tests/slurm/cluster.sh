@@ -84,6 +84,10 @@ stop() {
 
 case "${1:-}" in
 install)
+    if [[ $(id -u) != 0 ]] || ! command -v apt-get > /dev/null; then
+        echo "no Slurm installed: needs root and Debian" >&2
+        exit 1
+    fi
     apt-get update -qq
     DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends slurm-wlm munge > /dev/null
     ;;
