@@ -154,6 +154,14 @@ def metrics() -> dict[str, Declared]:
     return found
 
 
+@cache
+def _adapter(annotation: str) -> TypeAdapter[Any]:
+    """Pydantic's judge of the values of one annotation."""
+    if annotation.startswith("Literal["):
+        return TypeAdapter(Literal[tuple(ast.literal_eval(f"({annotation[8:-1]},)"))])  # type: ignore[valid-type]
+    return TypeAdapter(PLAIN_TYPES[annotation])
+
+
 def check_options(where: str, declared: Declared, options: dict[str, Any]) -> None:
     """SuiteError unless each option is a parameter of the right type and no required one is missing."""
     plain = {n: p for n, p in declared.parameters.items() if p.plain and n not in FROM_DATA}
@@ -161,12 +169,8 @@ def check_options(where: str, declared: Declared, options: dict[str, Any]) -> No
         if name not in plain:
             raise unknown(where, f"option of {declared.name}", name, plain)
         annotation = plain[name].annotation
-        if annotation.startswith("Literal["):
-            kind: Any = Literal[tuple(ast.literal_eval(f"({annotation[8:-1]},)"))]  # type: ignore[valid-type]
-        else:
-            kind = PLAIN_TYPES[annotation]
         try:
-            TypeAdapter(kind).validate_python(value, strict=kind is not float)
+            _adapter(annotation).validate_python(value, strict=annotation != "float")
         except ValidationError:
             raise SuiteError(f"{where}: option {name} of {declared.name} is {value!r}; expected {annotation}") from None
     for name, parameter in plain.items():
@@ -225,6 +229,11 @@ def _meaning(path: Path) -> str:
 
 def code_hash(paths: frozenset[Path] | set[Path]) -> str:
     """A short hash of what these files and all that they import do."""
+    return _code_hash(frozenset(paths))
+
+
+@cache
+def _code_hash(paths: frozenset[Path]) -> str:
     digest = hashlib.sha256()
     for path in sorted(set().union(*(closure(p) for p in paths))):
         digest.update(path.name.encode() + _meaning(path).encode())

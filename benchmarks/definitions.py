@@ -48,8 +48,9 @@ def use_data_root(path: str) -> None:
 
 
 def gpus_per_job() -> int:
-    """1 where a job will use a GPU: one at a time then; 0 elsewhere, so that cores are the only limit."""
-    return int(os.environ.get("VGB_DEVICE") != "cpu" and Path("/dev/nvidiactl").exists())
+    """1 where a job will use a GPU, here or where VGB_DEVICE=cuda sends it; 0 elsewhere: cores are the only limit."""
+    device = os.environ.get("VGB_DEVICE") or "auto"
+    return int(device.startswith("cuda") or (device == "auto" and Path("/dev/nvidiactl").exists()))
 
 
 class Definitions:

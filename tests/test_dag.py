@@ -13,6 +13,7 @@ import pandas
 import pytest
 from safetensors.torch import load_file
 
+from benchmarks.resources import limits
 from benchmarks.suite import Suite
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -81,6 +82,15 @@ def test_everything_is_made_and_nothing_is_left_to_do(tree):
     assert diagnostics["log evidence"] == pytest.approx(-12.7108, abs=0.0005)
     assert all(abs(v) < 4 for k, v in diagnostics.items() if k.startswith("z-score"))  # HMC against exact draws
     assert "Nothing to be done" in snakemake(tree, "--config", "profile=smoke").stderr
+
+
+def test_every_job_used_less_than_was_declared_for_it(tree):
+    suite = Suite("smoke")
+    frame = pandas.read_parquet(tree / "results" / "smoke" / "results.parquet")
+    for run, rows in frame[frame.train_status == "ok"].groupby("run"):
+        declared, seconds = limits(suite.specification(run), suite.dataset_of(run)[1]), rows.evaluation_seconds.sum()
+        assert declared.mem_mb > rows.peak_memory_mib.max(), run
+        assert 60 * declared.runtime > rows.seconds.iloc[0] + seconds, run
 
 
 def test_evaluation_of_what_training_measured_loads_no_torch(tree):

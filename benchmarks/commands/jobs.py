@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.commands.common import Add, job_folder, locked, suite_of, tune_process
+from benchmarks.gpu_lease import lease
 from benchmarks.suite import Suite
 
 REFERENCES = {
@@ -31,14 +32,14 @@ def specification_of(arguments: argparse.Namespace, suite: Suite, which: str) ->
 
 def train(arguments: argparse.Namespace) -> int:
     """Train one run and seed and compute what can be computed of it; continues where a killed one stopped."""
-    tune_process(arguments.threads)
-    from benchmarks import execute
-    from benchmarks.datasets import data_root
-    from methods.train import Interrupted
-
     suite = suite_of(arguments)
     folder = job_folder(arguments)
-    with locked(folder):
+    with locked(folder), lease(arguments.device) as device:
+        tune_process(arguments.threads)
+        from benchmarks import execute
+        from benchmarks.datasets import data_root
+        from methods.train import Interrupted
+
         try:
             record = execute.train(
                 specification_of(arguments, suite, "specification"),
@@ -46,7 +47,7 @@ def train(arguments: argparse.Namespace) -> int:
                 arguments.profile,
                 folder,
                 root=data_root(arguments.data_root),
-                device_name=arguments.device,
+                device_name=device,
                 code=suite.code(arguments.run),
                 checkpoint_seconds=arguments.checkpoint_seconds,
             )
@@ -55,11 +56,11 @@ def train(arguments: argparse.Namespace) -> int:
             return 130
         print(f"{record.run} seed {record.seed}: {record.status} {record.reason}".rstrip(), file=sys.stderr)
         if record.status == "ok":
-            compute_early(arguments, suite, folder)
+            compute_early(arguments, suite, folder, device)
     return 0
 
 
-def compute_early(arguments: argparse.Namespace, suite: Suite, folder: Path) -> None:
+def compute_early(arguments: argparse.Namespace, suite: Suite, folder: Path, device: str) -> None:
     """The metrics that wait for no other job, while torch is in memory: loading it takes longer than most of them."""
     from benchmarks import catalogue, evaluate
     from benchmarks.datasets import data_root
@@ -70,7 +71,7 @@ def compute_early(arguments: argparse.Namespace, suite: Suite, folder: Path) -> 
         metrics = {n: e for n, e in metrics.items() if not others & set(catalogue.metrics()[n].literals["needs"])}
     references = job_folder(arguments).parents[1] / "references"
     root = data_root(arguments.data_root)
-    evaluate.compute(metrics, folder, root=root, references=references, device_name=arguments.device)
+    evaluate.compute(metrics, folder, root=root, references=references, device_name=device)
 
 
 def evaluate(arguments: argparse.Namespace) -> int:
@@ -84,12 +85,13 @@ def evaluate(arguments: argparse.Namespace) -> int:
     with locked(folder):
         found = metric_files.finish_if_current(metrics, folder, references)
         if found is None:
-            tune_process(arguments.threads)
-            from benchmarks.datasets import data_root
-            from benchmarks.evaluate import compute
+            with lease(arguments.device) as device:
+                tune_process(arguments.threads)
+                from benchmarks.datasets import data_root
+                from benchmarks.evaluate import compute
 
-            root = data_root(arguments.data_root)
-            statuses = compute(metrics, folder, root=root, references=references, device_name=arguments.device)
+                root = data_root(arguments.data_root)
+                statuses = compute(metrics, folder, root=root, references=references, device_name=device)
             found = metric_files.finish(read(folder / "run.json", RunRecord), folder, statuses)
     print(json.dumps(found.metrics), file=sys.stderr)
     return 0
@@ -115,7 +117,7 @@ def register(add: Add) -> None:
         options = add(command)
         options.add_argument("run")
         options.add_argument("--seed", type=int, default=0)
-        options.add_argument("--device", default=os.environ.get("VGB_DEVICE", "auto"), help="auto, cpu or cuda")
+        options.add_argument("--device", default=os.environ.get("VGB_DEVICE", "auto"), help="auto, cpu, cuda or cuda:N")
         options.add_argument("--threads", type=int, default=1)
         if command is train:
             options.add_argument("--checkpoint-seconds", type=float, default=60.0)

@@ -1,8 +1,10 @@
 # What every rule shares: the checked suite, paths, and the options that a command line repeats.
 import sys
+from functools import cache
 
 from benchmarks.definitions import gpus_per_job, use_data_root
 from benchmarks.errors import SuiteError, unknown
+from benchmarks.resources import limits
 from benchmarks.suite import Suite
 
 PROFILE = config.get("profile", "quick")
@@ -24,9 +26,31 @@ except SuiteError as error:
 
 FOLDER = f"results/{PROFILE}"
 GPU = gpus_per_job()
+RETRIES = (
+    3 if workflow.is_main_process else 0
+)  # a cluster's job parses this too: attempts would multiply
 TRAINED = [f"{FOLDER}/{folder}/run.json" for folder in JOBS]
 EVALUATED = [f"{FOLDER}/{folder}/metrics.json" for folder in JOBS]
 REFERENCES = [f"{FOLDER}/references/{name}.json" for name in SUITE.problems]
+
+
+# What a job is told of its run: asked several times for each job, and the same for all seeds.
+options_of, specification_of, metrics_of, code_of, data_of, references_of = map(
+    cache,
+    (
+        SUITE.command_options,
+        SUITE.specification_json,
+        SUITE.metrics_json,
+        SUITE.code,
+        SUITE.data_state,
+        SUITE.reference_files,
+    ),
+)
+
+
+@cache
+def limits_of(run):
+    return limits(SUITE.specification(run), SUITE.dataset_of(run)[1])
 
 
 wildcard_constraints:

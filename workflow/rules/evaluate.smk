@@ -5,11 +5,14 @@ rule reference:
         f"{FOLDER}/references/{{problem}}.json",
     log:
         f"{FOLDER}/references/{{problem}}.log",
+    retries: RETRIES
     conda:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=4000,
+        disk_mb=1000,
+        runtime=240,
     params:
         options=f"--profile {PROFILE}",
         code=lambda wildcards: SUITE.reference_code(),
@@ -20,20 +23,23 @@ rule reference:
 rule evaluate:
     input:
         run=f"{FOLDER}/{{run}}/seed{{seed}}/run.json",
-        reference=lambda wildcards: SUITE.reference_files(wildcards.run),
+        reference=lambda wildcards: references_of(wildcards.run),
     output:
         f"{FOLDER}/{{run}}/seed{{seed}}/metrics.json",
     log:
         f"{FOLDER}/{{run}}/seed{{seed}}/logs/evaluate.log",
+    retries: RETRIES
     conda:
         "../../environment.yml"
     threads: 1
     resources:
         gpu=GPU,
-        mem_mb=2000,
+        mem_mb=lambda wildcards, attempt: attempt * limits_of(wildcards.run).mem_mb,
+        disk_mb=lambda wildcards: limits_of(wildcards.run).disk_mb,
+        runtime=lambda wildcards: limits_of(wildcards.run).runtime,
     params:
-        options=lambda wildcards: SUITE.command_options(wildcards.run),
-        metrics=lambda wildcards: SUITE.metrics_json(wildcards.run),
+        options=lambda wildcards: options_of(wildcards.run),
+        metrics=lambda wildcards: metrics_of(wildcards.run),
     shell:
         "python -m benchmarks evaluate {wildcards.run} --seed {wildcards.seed} {params.options}"
         " --threads {threads} 2> {log}"

@@ -1,4 +1,11 @@
 # One long table of results, then everything that people read, then the verdict on failed cells.
+# They read files for seconds, and run beside Snakemake where jobs go to a cluster.
+localrules:
+    collect,
+    report,
+    verdict,
+
+
 rule collect:
     input:
         EVALUATED,

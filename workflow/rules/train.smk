@@ -1,21 +1,25 @@
 # Training. The outputs of a failed job are deleted by Snakemake, so a failure is a record, and checkpoints
-# lie beside the declared output. Device and threads are no params: changing them must not retrain.
+# lie beside the declared output, so that another attempt continues: runtime need not grow with it, memory does.
+# Device and threads are no params: changing them must not retrain.
 rule train:
     output:
         f"{FOLDER}/{{run}}/seed{{seed}}/run.json",
     log:
         f"{FOLDER}/{{run}}/seed{{seed}}/logs/train.log",
+    retries: RETRIES
     conda:
         "../../environment.yml"
     threads: 1
     resources:
         gpu=GPU,
-        mem_mb=2000,
+        mem_mb=lambda wildcards, attempt: attempt * limits_of(wildcards.run).mem_mb,
+        disk_mb=lambda wildcards: limits_of(wildcards.run).disk_mb,
+        runtime=lambda wildcards: limits_of(wildcards.run).runtime,
     params:
-        options=lambda wildcards: SUITE.command_options(wildcards.run),
-        specification=lambda wildcards: SUITE.specification_json(wildcards.run),
-        code=lambda wildcards: SUITE.code(wildcards.run),
-        data=lambda wildcards: SUITE.data_state(wildcards.run),
+        options=lambda wildcards: options_of(wildcards.run),
+        specification=lambda wildcards: specification_of(wildcards.run),
+        code=lambda wildcards: code_of(wildcards.run),
+        data=lambda wildcards: data_of(wildcards.run),
     shell:
         "python -m benchmarks train {wildcards.run} --seed {wildcards.seed} {params.options}"
         " --threads {threads} 2> {log}"
