@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from benchmarks import execute
-from benchmarks.datasets import data_root
+from benchmarks.machine import data_root
 from benchmarks.errors import SuiteError
 from benchmarks.fractions import class_balanced, part_of
 from benchmarks.suite import Suite

@@ -33,7 +33,7 @@ def train(arguments: argparse.Namespace) -> int:
     """Train one run and seed and compute what can be computed of it; continues where a killed one stopped."""
     tune_process(arguments.threads)
     from benchmarks import execute
-    from benchmarks.datasets import data_root
+    from benchmarks.machine import data_root
     from methods.train import Interrupted
 
     suite = suite_of(arguments)
@@ -62,7 +62,7 @@ def train(arguments: argparse.Namespace) -> int:
 def compute_early(arguments: argparse.Namespace, suite: Suite, folder: Path) -> None:
     """The metrics that wait for no other job, while torch is in memory: loading it takes longer than most of them."""
     from benchmarks import catalogue, evaluate
-    from benchmarks.datasets import data_root
+    from benchmarks.machine import data_root
 
     metrics = specification_of(arguments, suite, "metrics")
     if not all(Path(file).exists() for file in suite.reference_files(arguments.run)):
@@ -85,7 +85,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
         found = metric_files.finish_if_current(metrics, folder, references)
         if found is None:
             tune_process(arguments.threads)
-            from benchmarks.datasets import data_root
+            from benchmarks.machine import data_root
             from benchmarks.evaluate import compute
 
             root = data_root(arguments.data_root)
@@ -105,7 +105,8 @@ def reference(arguments: argparse.Namespace) -> int:
     folder = Path("results") / arguments.profile / "references"
     with locked(folder / f".{arguments.problem}"):
         found = make_reference(arguments.problem, folder, REFERENCES[budget])
-        write_text(folder / f"{arguments.problem}.json", json.dumps(found, indent=1) + "\n")
+        text = json.dumps({**found, "code": Suite.reference_code()}, indent=1) + "\n"
+        write_text(folder / f"{arguments.problem}.json", text)
     return 0
 
 

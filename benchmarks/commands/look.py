@@ -25,7 +25,8 @@ def list_(arguments: argparse.Namespace) -> int:
 
 def data(arguments: argparse.Namespace) -> int:
     """Fetch or check one dataset (a name or folder:<path>); without a name, list them all."""
-    from benchmarks.datasets import data_root, load_arrays
+    from benchmarks.datasets import load_arrays
+    from benchmarks.machine import data_root
     from benchmarks.inventory import list_data
 
     root, known = data_root(arguments.data_root), load_file("datasets.yml", Dataset)
@@ -44,7 +45,7 @@ def doctor(arguments: argparse.Namespace) -> int:
     """List what this machine has and what is missing, with sizes, checksums and where to put it."""
     from importlib.util import find_spec
 
-    from benchmarks.datasets import data_root
+    from benchmarks.machine import data_root
     from benchmarks.inventory import list_data, list_weights
 
     root = data_root(arguments.data_root)
