@@ -85,8 +85,8 @@ def evaluate(arguments: argparse.Namespace) -> int:
         found = metric_files.finish_if_current(metrics, folder, references)
         if found is None:
             tune_process(arguments.threads)
-            from benchmarks.machine import data_root
             from benchmarks.evaluate import compute
+            from benchmarks.machine import data_root
 
             root = data_root(arguments.data_root)
             statuses = compute(metrics, folder, root=root, references=references, device_name=arguments.device)

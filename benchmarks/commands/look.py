@@ -26,8 +26,8 @@ def list_(arguments: argparse.Namespace) -> int:
 def data(arguments: argparse.Namespace) -> int:
     """Fetch or check one dataset (a name or folder:<path>); without a name, list them all."""
     from benchmarks.datasets import load_arrays
-    from benchmarks.machine import data_root
     from benchmarks.inventory import list_data
+    from benchmarks.machine import data_root
 
     root, known = data_root(arguments.data_root), load_file("datasets.yml", Dataset)
     if arguments.name is None:
@@ -45,8 +45,8 @@ def doctor(arguments: argparse.Namespace) -> int:
     """List what this machine has and what is missing, with sizes, checksums and where to put it."""
     from importlib.util import find_spec
 
-    from benchmarks.machine import data_root
     from benchmarks.inventory import list_data, list_weights
+    from benchmarks.machine import data_root
 
     root = data_root(arguments.data_root)
     list_data(root, load_file("datasets.yml", Dataset))
