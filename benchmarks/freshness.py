@@ -6,11 +6,12 @@ two). Only here: a result that was deleted or damaged behind Snakemake's back.
 """
 
 import json
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from benchmarks import catalogue
 from benchmarks.errors import SuiteError
@@ -32,6 +33,10 @@ class CellState:
     state: State
     why: str = ""
 
+    def line(self) -> str:
+        """For a terminal."""
+        return f"{self.run} seed {self.seed} {self.metric}: {self.state}" + (f": {self.why}" if self.why else "")
+
 
 @dataclass
 class JobState:
@@ -42,6 +47,31 @@ class JobState:
     train: str = ""
     evaluate: str = ""
     cells: list[CellState] = field(default_factory=list)
+
+
+def counts(cells: Iterable[CellState]) -> str:
+    """`3 fresh, 1 stale`, in the order of State."""
+    found = Counter(cell.state for cell in cells)
+    return ", ".join(f"{found[state]} {state}" for state in get_args(State) if found[state])
+
+
+def by_run(cells: Iterable[CellState]) -> list[str]:
+    """A line for each run, and below it a line for each cause with the metrics or seeds that it concerns."""
+    runs: dict[str, list[CellState]] = {}
+    for cell in cells:
+        runs.setdefault(cell.run, []).append(cell)
+    lines = []
+    for run, group in runs.items():
+        lines.append(f"{run}: {counts(group)}")
+        causes: dict[tuple[str, str], list[CellState]] = {}
+        for cell in group:
+            causes.setdefault((cell.state, cell.why), []).append(cell)
+        for (state, why), found in causes.items():
+            if state != "fresh":
+                metrics = dict.fromkeys(cell.metric for cell in found)
+                which = "" if len(found) == len(group) else f" {', '.join(metrics)}"
+                lines.append(f"  {state}{which}: {why}")
+    return lines
 
 
 def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
@@ -114,9 +144,7 @@ class Freshness:
     def jobs(self) -> dict[str, JobState]:
         """Folder -> state of every job of the suite."""
         found: dict[str, JobState] = {}
-        for folder in self.suite.jobs:
-            self.visit(folder, found)
-        return found
+        return {folder: self.visit(folder, found) for folder in self.suite.jobs}
 
     def visit(self, folder: str, found: dict[str, JobState]) -> JobState:
         """The state of one job, after that of the classifier that it needs."""
