@@ -153,12 +153,14 @@ class Freshness:
         job, place = self.suite.jobs[folder], self.folder / folder
         record, damage = checked(place / "run.json", RunRecord)
         state = found[folder] = JobState(job, record)
-        if record is None and not damage:
-            state.train = "missing"
-        elif record is not None:
+        if record is not None:
             state.train = self.why_train(job, record)
+        elif not damage and not (place / "metrics.json").exists():
+            state.train = "missing"
         state.cells = list(self.untrained(state, damage)) or [self.cell(state, metric) for metric in job.metrics]
         state.evaluate = self.why_evaluate(state, damage, found)
+        if state.evaluate and record is None and not damage:
+            state.train = "missing"
         return state
 
     def untrained(self, state: JobState, damage: str) -> Iterator[CellState]:
@@ -170,6 +172,8 @@ class Freshness:
             aside, _ = checked(folder / "run.failed.json", RunRecord)
             if aside is not None:
                 kind, why = "failed", f"training: {aside.reason}; the next call tries again"
+            elif (folder / "metrics.json").exists():
+                why = "run.json was deleted; delete metrics.json too"
             elif (folder / "checkpoint").exists():
                 why = "training has begun; the next call continues it"
         elif state.train:
