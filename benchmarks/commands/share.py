@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from benchmarks.commands.common import Add
+from benchmarks.commands.common import Add, suite_of
 
 
 def compare(arguments: argparse.Namespace) -> int:
@@ -17,6 +17,26 @@ def compare(arguments: argparse.Namespace) -> int:
     return int(moved.moved(found))
 
 
+def cite(arguments: argparse.Namespace) -> int:
+    """Print BibTeX of the suite and of the methods, data, metrics and papers that runs or tables use (default: all)."""
+    from benchmarks.citations import bibtex
+
+    print(bibtex(suite_of(arguments), arguments.names))
+    return 0
+
+
+def bundle(arguments: argparse.Namespace) -> int:
+    """Write a zip of a profile's results to deposit and cite; with --check, verify the sums of one."""
+    from benchmarks import bundle as zips
+
+    if arguments.check:
+        print(f"{arguments.file}: {zips.check(arguments.file)} files as stated")
+        return 0
+    count = zips.write(suite_of(arguments), arguments.file, arguments.weights_mb)
+    print(f"{arguments.file}: {count} files, {arguments.file.stat().st_size / 2**20:.1f} MiB")
+    return 0
+
+
 def register(add: Add) -> None:
     """The commands and their options."""
     options = add(compare)
@@ -25,3 +45,8 @@ def register(add: Add) -> None:
     options.add_argument("--level", type=float, default=0.05, help="of the tests together (default 0.05)")
     options.add_argument("--csv", type=Path, help="write all cells there")
     options.add_argument("--all", action="store_true", help="also the cells that did not move")
+    options = add(bundle)
+    options.add_argument("file", type=Path, help="the zip")
+    options.add_argument("--check", action="store_true", help="verify it instead of writing it")
+    options.add_argument("--weights-mb", type=float, default=1.0, help="greatest size of a run's weights (0: none)")
+    add(cite).add_argument("names", nargs="*", help="runs or tables")
