@@ -122,3 +122,9 @@ def plan(suite: Suite, results: Path = Path("results")) -> Plan:
     todo = [todo_of(state, suite, estimator) for state in states]
     references = [name for name, why in fresh.problems.items() if why]
     return Plan(suite, todo, sum(bool(state.evaluate) for state in states), references, gpu)
+
+
+def announcement(suite: Suite, cores: int) -> str:
+    """What Snakemake says before it starts: two lines."""
+    found = plan(suite)
+    return f"{found.jobs()}\n{found.time(cores)}"
