@@ -80,9 +80,10 @@ class Plan:
         if self.trainings and unknown == len(self.trainings):
             return "time: unknown, as this machine's records hold no training of these methods"
         unit = "GPU" if self.gpu else "core"
-        lacking = f", and {unknown} trainings of unknown time" if unknown else ""
+        lacking = f", and an unknown time for {unknown} of the trainings" if unknown else ""
+        place = "the GPU" if self.gpu else "1 core" if cores == 1 else f"{cores} cores"
         return (
-            f"time: about {duration(self.wall(cores))} on {'the GPU' if self.gpu else f'{cores} cores'}{lacking} "
+            f"time: about {duration(self.wall(cores))} on {place}{lacking} "
             f"({(training + evaluation) / 3600:.2f} {unit}-hours: training {training / 3600:.2f}, "
             f"evaluation {evaluation / 3600:.2f}; starting Python not counted)"
         )

@@ -116,6 +116,6 @@ def test_the_plan_counts_jobs_and_says_from_what_it_was_estimated(tmp_path, monk
     assert main(["plan", "--only", "unifying-aae", "--cores", "2", "--all"]) == 0
     said = capsys.readouterr().out
     assert "2 of 2 trainings to do, 2 of 2 evaluations" in said
-    assert "and 1 trainings of unknown time" in said
+    assert "and an unknown time for 1 of the trainings" in said
     assert "trainings: 1 from this run, 1 unknown" in said
     assert f"vae-mnist-8/seed0: training this run, {n} metrics" in said
