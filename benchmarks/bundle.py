@@ -104,7 +104,7 @@ def crate(suite: Suite, sizes: dict[str, int], date: str) -> str:
 
 
 def write(suite: Suite, out: Path, weights_mb: float) -> int:
-    """Write the bundle, whole or not at all; how many files it holds. SuiteError without results."""
+    """Write the bundle, whole or not at all; how many files it holds besides their sums. SuiteError without results."""
     files = payload(suite, weights_mb)
     texts = {"citations.bib": bibtex(suite, []) + "\n"}
     sizes = {name: path.stat().st_size for name, path in files.items()}
@@ -123,13 +123,14 @@ def write(suite: Suite, out: Path, weights_mb: float) -> int:
 
             for name in sorted({*files, *texts}):
                 add(name, texts[name].encode() if name in texts else files[name].read_bytes())
+            count = len(sums)
             add(SUMS, "".join(f"{value}  {name}\n" for name, value in sums.items()).encode())
         os.replace(temporary, out)
     except OSError as error:
         raise SuiteError(f"{out}: cannot be written: {error.strerror}; choose another place") from None
     finally:
         temporary.unlink(missing_ok=True)
-    return len(sums)
+    return count
 
 
 def check(path: Path) -> int:

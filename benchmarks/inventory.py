@@ -27,9 +27,9 @@ class Finding:
     essential: bool = False
 
 
-def gpu_names() -> list[str]:
+def gpu_names(driver: Path = Path("/proc/driver/nvidia/gpus")) -> list[str]:
     """The NVIDIA GPUs by name: from the driver's files, else from nvidia-smi; none without a driver."""
-    found = sorted(Path("/proc/driver/nvidia/gpus").glob("*/information"))
+    found = sorted(driver.glob("*/information"))
     if found:
         lines = [line for path in found for line in path.read_text().splitlines()]
         return [line.split(":", 1)[1].strip() for line in lines if line.startswith("Model")]

@@ -67,3 +67,17 @@ def test_the_doctor_says_who_holds_a_folder_and_what_is_missing(tmp_path, monkey
     monkeypatch.setattr(inventory, "installed", lambda name: None if name == "scipy" else "1.0")
     assert main(["doctor", "--data-root", str(tmp_path)]) == 1
     assert "scipy ABSENT" in capsys.readouterr().out
+
+
+def test_gpus_are_named_by_the_driver_or_by_nvidia_smi(tmp_path, monkeypatch):
+    card = tmp_path / "gpus" / "0000:04:00.0"
+    card.mkdir(parents=True)
+    (card / "information").write_text("Model: \t\t NVIDIA H200\nIRQ:   \t\t 24\n")
+    assert inventory.gpu_names(tmp_path / "gpus") == ["NVIDIA H200"]
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text("#!/bin/sh\necho NVIDIA A\necho NVIDIA B\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    assert inventory.gpu_names(tmp_path) == ["NVIDIA A", "NVIDIA B"]
+    tool.write_text("#!/bin/sh\nexit 9\n")
+    assert inventory.gpu_names(tmp_path) == []
