@@ -75,15 +75,16 @@ def records_of(results: Path) -> Iterable[tuple[Path, dict[str, Any]]]:
     for path in sorted(results.glob("*/*/seed*/run.json")):
         try:
             record = json.loads(path.read_text(encoding="utf-8"))
-            if record["status"] == "ok":
+            whole = {"profile", "run", "steps", "images_per_second"} <= record.keys()
+            if whole and record["status"] == "ok" and record["specification"]["train"]["batch_size"]:
                 yield path.parent, record
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             continue
 
 
 def speed_of(record: dict[str, Any]) -> Speed | None:
     """The speed that a run's record holds, if it holds one."""
-    rate, images = record.get("images_per_second"), record["steps"] * record["specification"]["train"]["batch_size"]
+    rate, images = record["images_per_second"], record["steps"] * record["specification"]["train"]["batch_size"]
     if not rate or not images:
         return None
     kwh = record.get("energy_kwh")
