@@ -3,6 +3,7 @@
 #   snakemake --cores all --config profile=laptop    real data; see README.md
 from pathlib import Path
 
+from benchmarks.plan import announcement
 from benchmarks.warm import offer as offer_warm_process
 from snakemake.utils import min_version
 
@@ -18,6 +19,7 @@ include: "workflow/rules/report.smk"
 onstart:
     if workflow.local_exec:  # jobs on other machines cannot reach it
         offer_warm_process(workflow.snakemake_tmp_dir)
+        print(announcement(SUITE, workflow.cores), file=sys.stderr, flush=True)
 
 
 rule all:

@@ -83,6 +83,11 @@ def _literals(body: list[ast.stmt]) -> dict[str, Any]:
     return found
 
 
+def constants(path: Path) -> dict[str, Any]:
+    """The literals that a file assigns at its top level."""
+    return _literals(parse(path).body)
+
+
 @cache
 def parse(path: Path) -> ast.Module:
     """The syntax tree of a file; SuiteError if it is missing or no Python."""
@@ -148,15 +153,15 @@ def metrics() -> dict[str, Declared]:
     for path in sorted((ROOT / "benchmarks" / "metrics").glob("*.py")):
         functions = {n.name: n for n in parse(path).body if isinstance(n, ast.FunctionDef)}
         if "evaluate" in functions:
-            literals = {k.lower(): v for k, v in _literals(parse(path).body).items()}
+            literals = {k.lower(): v for k, v in constants(path).items()}
             target = f"benchmarks.metrics.{path.stem}:evaluate"
             found[path.stem] = Declared(path.stem, path, target, _parameters(functions["evaluate"]), literals)
     return found
 
 
 @cache
-def _adapter(annotation: str) -> TypeAdapter[Any]:
-    """Pydantic's judge of the values of one annotation."""
+def _accepted(annotation: str) -> TypeAdapter[Any]:
+    """What checks a value against the annotation of a plain parameter."""
     if annotation.startswith("Literal["):
         return TypeAdapter(Literal[tuple(ast.literal_eval(f"({annotation[8:-1]},)"))])  # type: ignore[valid-type]
     return TypeAdapter(PLAIN_TYPES[annotation])
@@ -170,7 +175,7 @@ def check_options(where: str, declared: Declared, options: dict[str, Any]) -> No
             raise unknown(where, f"option of {declared.name}", name, plain)
         annotation = plain[name].annotation
         try:
-            _adapter(annotation).validate_python(value, strict=annotation != "float")
+            _accepted(annotation).validate_python(value, strict=annotation != "float")
         except ValidationError:
             raise SuiteError(f"{where}: option {name} of {declared.name} is {value!r}; expected {annotation}") from None
     for name, parameter in plain.items():
@@ -215,7 +220,7 @@ def _describes(statement: ast.stmt) -> bool:
 
 @cache
 def _meaning(path: Path) -> str:
-    """The code without comments, layout, docstrings and DESCRIPTIVE: rewording them must not retrain anything."""
+    """Hash of the code without comments, layout, docstrings and DESCRIPTIVE: rewording them retrains nothing."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     for node in ast.walk(tree):
         if isinstance(node, ast.ClassDef):
@@ -224,7 +229,7 @@ def _meaning(path: Path) -> str:
             first = node.body[0] if node.body else None
             if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
                 node.body = node.body[1:] or [ast.Pass()]
-    return ast.dump(tree)
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
 
 
 def code_hash(paths: frozenset[Path] | set[Path]) -> str:

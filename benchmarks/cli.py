@@ -1,13 +1,14 @@
 """`python -m benchmarks`: the commands that the rules run, and that a person can paste."""
 
 import argparse
+import os
 import sys
 
-from benchmarks.commands import jobs, look, results
+from benchmarks.commands import jobs, look, results, share
 from benchmarks.commands.common import Command
 from benchmarks.errors import SuiteError
 
-MODULES = (look, jobs, results)
+MODULES = (look, share, jobs, results)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -38,6 +39,9 @@ def main(argv: list[str] | None = None) -> int:
     except SuiteError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:  # the reader, `head` perhaps, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except Exception as error:
         from benchmarks.errors import NotRunError
 

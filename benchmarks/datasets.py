@@ -1,7 +1,6 @@
 """Datasets: uint8 arrays with labels and splits, in memory or memory-mapped; benchmarks/sources.py reads them."""
 
 import hashlib
-import os
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -47,11 +46,6 @@ class Data:
     def x_shape(self) -> tuple[int, ...]:
         """Shape of one example."""
         return self.train.x_shape
-
-
-def data_root(setting: str | None = None) -> Path:
-    """Where downloaded data lie: the setting, else VGB_DATA_ROOT, else `data/` in the current folder."""
-    return Path(setting or os.environ.get("VGB_DATA_ROOT") or "data").resolve()
 
 
 def verify(definition: Dataset, root: Path) -> None:

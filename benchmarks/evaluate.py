@@ -109,7 +109,10 @@ def compute(
             else:
                 assert trained is not None
                 found = evaluate_metric(name, entry, record, folder, trained)
-        write(folder / f"{name}.json", found.model_copy(update={"key": key}))
+        write(
+            folder / f"{name}.json",
+            found.model_copy(update={"key": key, "entry": entry, "weights": record.weights_sha256}),
+        )
         statuses[name] = found.results[-1].status
     return statuses
 

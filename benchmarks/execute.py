@@ -22,6 +22,7 @@ from benchmarks import datasets
 from benchmarks.config import Dataset, dataset_named, load_file
 from benchmarks.errors import NotRunError, SuiteError
 from benchmarks.fractions import part_of
+from benchmarks.machine import processor
 from benchmarks.problems import problem_named
 from benchmarks.records import RunRecord, canonical, sha256, write
 from methods.build import build_method
@@ -74,11 +75,7 @@ def hardware(device: torch.device) -> str:
     """The processor or GPU by name."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
+    return processor()
 
 
 def open_data(name: str, root: Path, device: torch.device) -> tuple[datasets.Data | None, Any, Images]:
@@ -124,7 +121,7 @@ def validation(specification: dict[str, Any], data: datasets.Data | None) -> Cal
     return score
 
 
-def blank_record(specification: dict[str, Any], seed: int, profile: str) -> RunRecord:
+def blank_record(specification: dict[str, Any], seed: int, profile: str, code: str, root: Path) -> RunRecord:
     """The record of a training that is about to begin: failed until shown otherwise."""
     return RunRecord(
         run=specification["run"],
@@ -134,6 +131,8 @@ def blank_record(specification: dict[str, Any], seed: int, profile: str) -> RunR
         reason="unknown",
         specification=specification,
         dataset=specification["dataset"],
+        code=code,
+        data_state=dataset_named("run", specification["dataset"], load_file("datasets.yml", Dataset)).state(root),
         paper_steps=specification["paper_steps"],
         precision=specification["train"]["precision"],
         versions=versions(),
@@ -259,7 +258,7 @@ def train(
     checkpoint_seconds: float = 60.0,
 ) -> RunRecord:
     """Train one run and seed; writes `run.json` whatever happens. Raises Interrupted after SIGTERM or Ctrl-C."""
-    record = blank_record(specification, seed, profile)
+    record = blank_record(specification, seed, profile, code, root)
     try:
         record = train_to_end(record, folder, root, choose_device(device_name), code, checkpoint_seconds)
     except NotRunError as reason:

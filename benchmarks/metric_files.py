@@ -1,6 +1,7 @@
 """Which metric files of a run are current and which cannot be: evaluation's bookkeeping, free of torch."""
 
 import hashlib
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,12 @@ from benchmarks.definitions import answers, named, provides
 from benchmarks.records import Evaluation, MetricFile, Result, RunRecord, Status, canonical, read, sha256, write
 
 
+@cache
+def known_datasets() -> dict[str, Dataset]:
+    """benchmarks/datasets.yml, read once."""
+    return load_file("datasets.yml", Dataset)
+
+
 def missing_capabilities(declared: Declared, provides: set[str]) -> list[str]:
     """What the metric needs and the run does not provide."""
     return sorted(set(declared.literals.get("needs", ())) - provides)
@@ -18,7 +25,7 @@ def missing_capabilities(declared: Declared, provides: set[str]) -> list[str]:
 
 def classifier_folder(dataset: str, references: Path) -> Path | None:
     """Where the dataset's evaluation classifier was trained, if it has one."""
-    name = dataset_named("run", dataset, load_file("datasets.yml", Dataset)).classifier
+    name = dataset_named("run", dataset, known_datasets()).classifier
     return references.parent / name / "seed0" if name else None
 
 
@@ -41,7 +48,7 @@ def provided(record: RunRecord) -> set[str]:
     """What the run can answer: its method's literal, and what its data add."""
     specification, where = record.specification, f"run {record.run}"
     found = answers(where, named(where, specification["method"]), specification["components"])
-    dataset = dataset_named(where, record.dataset, load_file("datasets.yml", Dataset))
+    dataset = dataset_named(where, record.dataset, known_datasets())
     return provides(found, dataset, specification["latent_dim"])
 
 

@@ -4,6 +4,7 @@ import hashlib
 import json
 import math
 import os
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -51,9 +52,14 @@ class Result(Record):
 
 
 class MetricFile(Record):
-    """`<metric>.json`: the results of one metric (several where snapshots were asked for) and their key."""
+    """`<metric>.json`: the results of one metric (several where snapshots were asked for) and their key.
+
+    `entry` (options and code) and `weights` (their SHA-256) are what the key was made of: they say why it is stale.
+    """
 
     key: str
+    entry: dict[str, Any] = {}
+    weights: str = ""
     results: list[Result]
 
 
@@ -66,7 +72,7 @@ class Evaluation(Record):
 
 
 class RunRecord(Record):
-    """`run.json`: how one run and seed was trained."""
+    """`run.json`: how one run and seed was trained; `code` and `data_state` are what Suite said of it at the start."""
 
     run: str
     seed: int
@@ -75,6 +81,8 @@ class RunRecord(Record):
     reason: str = ""
     specification: dict[str, Any]
     dataset: str
+    code: str = ""
+    data_state: str = ""
     steps: int = 0
     paper_steps: int = 0
     seconds: float = 0.0
@@ -125,6 +133,12 @@ def canonical(value: Any) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"))
 
 
-def sha256(path: Path) -> str:
-    """Hash of a file."""
+@cache
+def _sha256(path: Path, inode: int, size: int, modified: int) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def sha256(path: Path) -> str:
+    """Hash of a file; it is read again only where it was written again."""
+    stat = path.stat()
+    return _sha256(path, stat.st_ino, stat.st_size, stat.st_mtime_ns)

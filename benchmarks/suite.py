@@ -203,7 +203,8 @@ class Suite(Definitions):
             return [f"results/{self.name}/{definition.classifier}/seed0/metrics.json"]
         return []
 
-    def reference_code(self) -> str:
+    @staticmethod
+    def reference_code() -> str:
         """Hash of the code that references depend on."""
         folder = ROOT / "benchmarks"
         return catalogue.code_hash({folder / "problems" / "__init__.py", folder / "references" / "hmc.py"})

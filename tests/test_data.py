@@ -13,6 +13,7 @@ from benchmarks import datasets, image_files, sources
 from benchmarks.cli import main
 from benchmarks.config import Dataset, load_file
 from benchmarks.errors import NotRunError, SuiteError
+from benchmarks.machine import data_root
 from methods.data import Images, Minibatches
 
 DEFINITIONS = load_file("datasets.yml", Dataset)
@@ -134,7 +135,7 @@ def test_wrong_shapes_are_refused(tmp_path):
 
 
 def test_four_points():
-    x = sources.four_points(DEFINITIONS["4-point"], datasets.data_root()).train_x
+    x = sources.four_points(DEFINITIONS["4-point"], data_root()).train_x
     assert numpy.array_equal(x.reshape(4, 4), 255 * numpy.eye(4))
 
 

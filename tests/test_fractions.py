@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from benchmarks import execute
-from benchmarks.datasets import data_root
 from benchmarks.errors import SuiteError
 from benchmarks.fractions import class_balanced, part_of
+from benchmarks.machine import data_root
 from benchmarks.suite import Suite
 from methods.data import Images
 from methods.labels import HIDDEN

@@ -37,7 +37,7 @@ def train(arguments: argparse.Namespace) -> int:
     with locked(folder), lease(arguments.device) as device:
         tune_process(arguments.threads)
         from benchmarks import execute
-        from benchmarks.datasets import data_root
+        from benchmarks.machine import data_root
         from methods.train import Interrupted
 
         try:
@@ -63,7 +63,7 @@ def train(arguments: argparse.Namespace) -> int:
 def compute_early(arguments: argparse.Namespace, suite: Suite, folder: Path, device: str) -> None:
     """The metrics that wait for no other job, while torch is in memory: loading it takes longer than most of them."""
     from benchmarks import catalogue, evaluate
-    from benchmarks.datasets import data_root
+    from benchmarks.machine import data_root
 
     metrics = specification_of(arguments, suite, "metrics")
     if not all(Path(file).exists() for file in suite.reference_files(arguments.run)):
@@ -87,8 +87,8 @@ def evaluate(arguments: argparse.Namespace) -> int:
         if found is None:
             with lease(arguments.device) as device:
                 tune_process(arguments.threads)
-                from benchmarks.datasets import data_root
                 from benchmarks.evaluate import compute
+                from benchmarks.machine import data_root
 
                 root = data_root(arguments.data_root)
                 statuses = compute(metrics, folder, root=root, references=references, device_name=device)
@@ -107,7 +107,8 @@ def reference(arguments: argparse.Namespace) -> int:
     folder = Path("results") / arguments.profile / "references"
     with locked(folder / f".{arguments.problem}"):
         found = make_reference(arguments.problem, folder, REFERENCES[budget])
-        write_text(folder / f"{arguments.problem}.json", json.dumps(found, indent=1) + "\n")
+        text = json.dumps({**found, "code": Suite.reference_code()}, indent=1) + "\n"
+        write_text(folder / f"{arguments.problem}.json", text)
     return 0
 
 

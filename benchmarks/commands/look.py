@@ -1,6 +1,7 @@
-"""Commands that start nothing: check, list, data, doctor."""
+"""Commands that start nothing: check, list, data, status, plan, doctor."""
 
 import argparse
+import os
 from pathlib import Path
 
 from benchmarks.commands.common import Add, suite_of
@@ -25,8 +26,9 @@ def list_(arguments: argparse.Namespace) -> int:
 
 def data(arguments: argparse.Namespace) -> int:
     """Fetch or check one dataset (a name or folder:<path>); without a name, list them all."""
-    from benchmarks.datasets import data_root, load_arrays
+    from benchmarks.datasets import load_arrays
     from benchmarks.inventory import list_data
+    from benchmarks.machine import data_root
 
     root, known = data_root(arguments.data_root), load_file("datasets.yml", Dataset)
     if arguments.name is None:
@@ -40,27 +42,56 @@ def data(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def status(arguments: argparse.Namespace) -> int:
+    """Say of each run (with --all each seed and metric) what is fresh, stale and why, missing, failed or not run."""
+    from benchmarks.freshness import Freshness, by_run, counts
+
+    fresh = Freshness(suite_of(arguments))
+    cells = [cell for state in fresh.jobs.values() for cell in state.cells]
+    lines = [cell.line() for cell in cells] if arguments.all else by_run(cells)
+    lines += [f"reference {problem}: {why}" for problem, why in fresh.problems.items() if why]
+    print("\n".join([*lines, f"profile {arguments.profile}: {len(cells)} cells: {counts(cells)}"]))
+    return 0
+
+
+def plan(arguments: argparse.Namespace) -> int:
+    """Count the jobs to do and estimate their time and energy from what was measured on this machine."""
+    from benchmarks.plan import plan as make
+
+    found = make(suite_of(arguments))
+    if arguments.all:
+        print("\n".join(job.line() for job in found.todo))
+    print("\n".join([found.jobs(), found.time(arguments.cores), found.energy(), *found.sources()]))
+    return 0
+
+
 def doctor(arguments: argparse.Namespace) -> int:
     """List what this machine has and what is missing, with sizes, checksums and where to put it."""
-    from importlib.util import find_spec
+    from benchmarks import inventory
+    from benchmarks.image_files import cache_root
+    from benchmarks.machine import data_root
 
-    from benchmarks.datasets import data_root
-    from benchmarks.inventory import list_data, list_weights
-
+    found = [*inventory.packages(), *inventory.hardware(), *inventory.tools()]
+    found += [*inventory.folders(cache_root()), *inventory.locks()]
+    print("\n".join(finding.line for finding in found))
     root = data_root(arguments.data_root)
-    list_data(root, load_file("datasets.yml", Dataset))
-    list_weights(root)
-    for package in ("torch", "torchvision", "snakemake", "numpyro", "arviz", "pytorch_fid"):
-        print(f"  {package}: {'installed' if find_spec(package) else 'MISSING: pip install -c constraints.txt -e .'}")
-    import torch
-
-    print(f"  GPU: {torch.cuda.get_device_name() if torch.cuda.is_available() else 'none seen by PyTorch'}")
-    return 0
+    inventory.list_data(root, load_file("datasets.yml", Dataset))
+    inventory.list_weights(root)
+    wrong = [finding for finding in found if finding.advice]
+    for finding in wrong:
+        print(f"{'WRONG' if finding.essential else 'note'}: {finding.line}: {finding.advice}")
+    essential = any(finding.essential for finding in wrong)
+    print("profile quick cannot run here" if essential else "profile quick can run here")
+    return int(essential)
 
 
 def register(add: Add) -> None:
     """The commands and their options."""
     add(check)
     add(doctor)
+    add(status).add_argument("--all", action="store_true", help="each run, seed and metric")
+    options = add(plan)
+    options.add_argument("--cores", type=int, default=os.cpu_count(), help="for the wall time (default: all)")
+    options.add_argument("--all", action="store_true", help="each run and seed")
     add(list_).add_argument("--markdown", action="store_true", help="the table in README.md")
     add(data).add_argument("name", nargs="?")

@@ -61,7 +61,7 @@ def references_section(suite: Suite) -> dict[str, dict[str, float]]:
     for name in suite.problems:
         path = Path("results") / suite.name / "references" / f"{name}.json"
         if path.exists():
-            found[name] = json.loads(path.read_text(encoding="utf-8"))
+            found[name] = {k: v for k, v in json.loads(path.read_text(encoding="utf-8")).items() if k != "code"}
     return found
 
 

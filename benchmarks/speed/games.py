@@ -64,7 +64,7 @@ def rate(run: str, way: str, size: str) -> tuple[float, float]:
 def scores(run: str, seeds: int) -> None:
     """Quick's metrics of float32 and bf16 trainings, seed by seed, and the mean paired difference."""
     from benchmarks import catalogue, evaluate, execute
-    from benchmarks.datasets import data_root
+    from benchmarks.machine import data_root
 
     tune_process(2)
     suite, found = Suite("quick"), {}
