@@ -3,11 +3,11 @@
 import argparse
 import sys
 
-from benchmarks.commands import jobs, look, results
+from benchmarks.commands import jobs, look, results, schemas
 from benchmarks.commands.common import Command
 from benchmarks.errors import SuiteError
 
-MODULES = (look, jobs, results)
+MODULES = (look, jobs, results, schemas)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -33,9 +33,10 @@ def versions() -> dict[str, str]:
 
 @cache
 def environment_sha256() -> str:
-    """Hash of Python's version and of the installed versions of all packages that constraints.txt names."""
-    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
-    names = sorted(line.split("==")[0].lower() for line in lines if "==" in line and not line.startswith("#"))
+    """Hash of the versions of Python and of the packages of constraints.txt (PACKAGES in a copy without it)."""
+    locked = ROOT / "constraints.txt"
+    lines = locked.read_text(encoding="utf-8").splitlines() if locked.exists() else PACKAGES
+    names = sorted(line.split("==")[0].lower() for line in lines if not line.startswith("#"))
     text = "\n".join(f"{k}=={v}" for k, v in {"python": platform.python_version(), **installed(names)}.items())
     return hashlib.sha256(text.encode()).hexdigest()
 

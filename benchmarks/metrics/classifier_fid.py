@@ -10,6 +10,7 @@ NEEDS = ("sample", "data", "classifier")
 UNIT = "squared distance"
 KIND = "estimate"
 BETTER = "lower"
+BIAS = "upward, about C/n: compare at equal n only"
 
 
 def evaluate(trained: Trained, *, n: int = 50_000) -> Estimate:

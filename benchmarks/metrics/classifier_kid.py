@@ -13,7 +13,7 @@ NEEDS = ("sample", "data", "classifier")
 UNIT = "squared distance"
 KIND = "estimate"
 BETTER = "lower"
-BIAS = "none: its expectation does not depend on n; near zero it can be negative"
+BIAS = "none; near zero it can be negative"
 
 
 def evaluate(trained: Trained, *, n: int = 10_000, subsets: int = 100, size: int = 1000) -> Estimate:

@@ -7,6 +7,7 @@ NEEDS = ("sample", "data", "classifier")
 UNIT = "score, at most the number of classes"
 KIND = "estimate"
 BETTER = "higher"
+BIAS = "downward for few images in a split, which estimate the marginal"
 
 
 def evaluate(trained: Trained, *, n: int = 50_000, splits: int = 10) -> Estimate:

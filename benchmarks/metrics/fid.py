@@ -11,6 +11,7 @@ NEEDS = ("sample", "data")
 UNIT = "squared distance"
 KIND = "estimate"
 BETTER = "lower"
+BIAS = "upward, about C/n: compare at equal n only"
 FILES = ("pt_inception-2015-12-05-6726825d.pth",)
 
 

@@ -8,6 +8,7 @@ NEEDS = ("sample", "data")
 UNIT = "score, at most 1008"
 KIND = "estimate"
 BETTER = "higher"
+BIAS = "downward for few images in a split, which estimate the marginal"
 FILES = ("pt_inception-2015-12-05-6726825d.pth",)
 
 

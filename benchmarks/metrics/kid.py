@@ -9,7 +9,7 @@ NEEDS = ("sample", "data")
 UNIT = "squared distance"
 KIND = "estimate"
 BETTER = "lower"
-BIAS = "none: its expectation does not depend on n; near zero it can be negative"
+BIAS = "none; near zero it can be negative"
 FILES = ("pt_inception-2015-12-05-6726825d.pth",)
 
 

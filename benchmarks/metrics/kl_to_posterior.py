@@ -11,6 +11,7 @@ NEEDS = ("encode", "problem")
 UNIT = "nats"
 KIND = "estimate"
 BETTER = "lower"
+BIAS = "k-NN: downward where the two differ in many dimensions, up to its own size"
 EVERY_SNAPSHOT = True
 
 
