@@ -23,7 +23,7 @@ FEATURES = 64
 def divergences() -> Iterator[Line]:
     """k-NN KL of Gaussians: (what, case, truth, estimate, repeats)."""
     for d in (2, 10, 32):
-        for shift, scale in ((0.0, 1.0), (0.5, 1.0), (0.0, 2.0)):
+        for shift, scale in ((0.0, 1.0), (0.5, 1.0), (0.0, 2.0), (0.0, 0.5)):
             truth = d * ((1 + shift**2) / scale**2 - 1 + 2 * math.log(scale)) / 2
 
             def estimate(random, d=d, shift=shift, scale=scale) -> float:
