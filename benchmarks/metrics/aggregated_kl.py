@@ -9,7 +9,7 @@ NEEDS = ("encode", "data")
 UNIT = "nats"
 KIND = "estimate"
 BETTER = "lower"
-BIAS = "k-NN: in ten or more dimensions by up to half: down for a shift, up for a wider second one"
+BIAS = "k-NN: far downward where the first reaches beyond the second; upward where the second is wider"
 
 
 def evaluate(trained: Trained, *, n: int = 10_000, k: int = 3) -> Estimate:

@@ -11,7 +11,7 @@ NEEDS = ("encode", "problem")
 UNIT = "nats"
 KIND = "estimate"
 BETTER = "lower"
-BIAS = "k-NN: in ten or more dimensions by up to half: down for a shift, up for a wider second one"
+BIAS = "k-NN: far downward where the first reaches beyond the second; upward where the second is wider"
 EVERY_SNAPSHOT = True
 
 

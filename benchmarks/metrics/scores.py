@@ -68,7 +68,7 @@ def kept(trained: Trained, path: Path, make: Callable[[], dict[str, numpy.ndarra
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_name(f"{path.stem}.{trained.folder.parent.name}.{trained.seed}.npz")
-        numpy.savez(partial, **make())
+        numpy.savez(partial, allow_pickle=False, **make())
         partial.rename(path)  # whole or not there, whoever else writes it
     with numpy.load(path) as stored:
         return dict(stored)
