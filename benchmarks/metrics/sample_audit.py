@@ -18,7 +18,7 @@ NEEDS = ("sample", "data")
 UNIT = "share"
 KIND = "estimate"
 BETTER = "neither"
-BIAS = "samples that miss modes and stay near others look like copies; read it beside a distance"
+BIAS = "downward: poor samples, far from all data, hide copies among the others"
 
 
 def nearest(points: numpy.ndarray, among: numpy.ndarray | None = None) -> numpy.ndarray:
