@@ -28,7 +28,8 @@ def installed(packages: list[str] | tuple[str, ...]) -> dict[str, str]:
 
 def versions() -> dict[str, str]:
     """Versions of what the numbers depend on."""
-    return {"python": platform.python_version(), **installed(PACKAGES)}
+    gpu = {"cuda": str(torch.version.cuda)} if torch.cuda.is_available() else {}
+    return {"python": platform.python_version(), **installed(PACKAGES), **gpu}
 
 
 @cache

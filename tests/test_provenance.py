@@ -10,6 +10,7 @@ from types import ModuleType, SimpleNamespace
 import pandas
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from benchmarks import energy
 from benchmarks.devices import precision_on
@@ -157,8 +158,25 @@ def test_every_switch_of_determinism_is_set_for_a_gpu():
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, check=True)
 
 
-def test_tf32_on_a_processor_is_float32_and_says_so():
-    assert precision_on(CPU, "tf32").startswith("float32 (tf32 was asked for")
+def test_tf32_on_a_processor_is_float32_and_says_so(tmp_path):
+    from benchmarks.execute import train as train_here
+
+    specification = Suite("smoke").specification("vae-4-point")
+    found = [
+        train_here(
+            {**specification, "train": {**specification["train"], "precision": precision}},
+            0,
+            "smoke",
+            tmp_path / precision,
+            root=tmp_path,
+            device_name="cpu",
+        )
+        for precision in ("float32", "tf32")
+    ]
+    assert [record.precision.split()[0] for record in found] == ["float32", "float32"]
+    assert "tf32 was asked for" in found[1].precision
+    one, other = (load_file(tmp_path / name / "weights.safetensors") for name in ("float32", "tf32"))
+    assert all(torch.equal(one[name], other[name]) for name in one)
     assert precision_on(CPU, "bfloat16") == "bfloat16"
 
 
