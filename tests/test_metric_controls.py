@@ -4,8 +4,9 @@ import math
 
 import pytest
 import torch
-from controls import COIN, CONTROLS, LATENT, NOISE, Linear, Posterior, digits, simulated
+from controls import COIN, CONTROLS, digits
 from documents import is_a_test
+from linear_gaussian import LATENT, NOISE, Linear, Posterior, simulated
 from test_formulated_metrics import nearest_source_image
 
 from benchmarks import catalogue
