@@ -2,11 +2,14 @@
 
 import json
 import re
+import tomllib
 from pathlib import Path
 
 import jsonschema
 import pytest
 from documents import commands, inline, is_a_test
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from benchmarks import config, systems
 from benchmarks.cli import main
@@ -111,3 +114,12 @@ def test_the_container_runs_the_readmes_commands():
     versions = re.search(r"python:(\d+)\.(\d+)", said["FROM"])
     assert versions is not None
     assert f'requires-python = ">={versions[1]}.{versions[2]}"' in (ROOT / "pyproject.toml").read_text()
+
+
+def test_the_lock_pins_every_dependency_within_its_range():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    lines = (line for line in (ROOT / "constraints.txt").read_text().splitlines() if not line.startswith("#"))
+    pins = {canonicalize_name(name): version for name, version in (line.split("==") for line in lines)}
+    for text in (*project["dependencies"], *(d for extra in project["optional-dependencies"].values() for d in extra)):
+        wanted = Requirement(text)
+        assert wanted.specifier.contains(pins[canonicalize_name(wanted.name)]), text
