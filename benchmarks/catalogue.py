@@ -18,6 +18,7 @@ from benchmarks.errors import SuiteError, unknown
 ROOT = Path(__file__).resolve().parent.parent
 FROM_DATA = ("x_shape", "latent_dim", "in_shape")
 DESCRIPTIVE = ("correspondence", "relations")  # say to people what a class is: not inherited, and they change no run
+OF_METRICS = ("BIAS",)  # the same of a metric's file
 PLAIN_TYPES: dict[str, Any] = {
     "int": int,
     "float": float,
@@ -212,10 +213,10 @@ def closure(path: Path) -> frozenset[Path]:
     return frozenset(seen)
 
 
-def _describes(statement: ast.stmt) -> bool:
-    """Whether a statement of a class does no more than assign one of DESCRIPTIVE."""
+def _describes(statement: ast.stmt, names: tuple[str, ...]) -> bool:
+    """Whether a statement does no more than assign one of these names."""
     targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
-    return any(isinstance(t, ast.Name) and t.id in DESCRIPTIVE for t in targets)
+    return any(isinstance(t, ast.Name) and t.id in names for t in targets)
 
 
 @cache
@@ -223,8 +224,9 @@ def _meaning(path: Path) -> str:
     """Hash of the code without comments, layout, docstrings and DESCRIPTIVE: rewording them retrains nothing."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     for node in ast.walk(tree):
-        if isinstance(node, ast.ClassDef):
-            node.body = [n for n in node.body if not _describes(n)] or [ast.Pass()]
+        if isinstance(node, ast.ClassDef | ast.Module):
+            names = DESCRIPTIVE if isinstance(node, ast.ClassDef) else OF_METRICS
+            node.body = [n for n in node.body if not _describes(n, names)] or [ast.Pass()]
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
             first = node.body[0] if node.body else None
             if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):

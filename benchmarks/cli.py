@@ -4,11 +4,11 @@ import argparse
 import os
 import sys
 
-from benchmarks.commands import jobs, look, results, share
+from benchmarks.commands import jobs, look, results, schemas, share
 from benchmarks.commands.common import Command
 from benchmarks.errors import SuiteError
 
-MODULES = (look, share, jobs, results)
+MODULES = (look, share, schemas, jobs, results)
 
 
 def parser() -> argparse.ArgumentParser:

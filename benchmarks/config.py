@@ -30,7 +30,7 @@ class TrainOptions(Strict):
     betas: tuple[float, float] = (0.9, 0.999)
     weight_decay: float = 0.0
     simultaneous: bool = False
-    precision: Literal["float32", "bfloat16"] = "float32"
+    precision: Literal["float32", "tf32", "bfloat16"] = "float32"
     decay_from: float = 1.0
     snapshot_every: int = 0
     validate_every: int = 0

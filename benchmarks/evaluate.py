@@ -11,8 +11,9 @@ import torch
 
 from benchmarks import catalogue
 from benchmarks.catalogue import Declared
+from benchmarks.devices import choose_device
 from benchmarks.errors import NotRunError, SuiteError
-from benchmarks.execute import choose_device, load_trained, seed_of
+from benchmarks.execute import load_trained, seed_of
 from benchmarks.metric_files import (
     classifier_folder,
     current,

@@ -2,28 +2,26 @@
 
 import hashlib
 import itertools
-import platform
 import resource
 import shutil
-import subprocess
 import sys
 import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from benchmarks import datasets
+from benchmarks import datasets, energy
 from benchmarks.config import Dataset, dataset_named, load_file
+from benchmarks.devices import choose_device, precision_on, prepare
 from benchmarks.errors import NotRunError, SuiteError
 from benchmarks.fractions import part_of
-from benchmarks.machine import processor
 from benchmarks.problems import problem_named
+from benchmarks.provenance import commit, data_sha256, environment_sha256, hardware, versions
 from benchmarks.records import RunRecord, canonical, sha256, write
 from methods.build import build_method
 from methods.checkpoint import load_weights, read_tensors
@@ -33,49 +31,11 @@ from methods.method import Method
 from methods.networks import lay_out
 from methods.train import ForeignCheckpointError, Interrupted, Trainer, settings_from
 
-PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "numpyro", "snakemake")
-
 
 def seed_of(run: str, seed: int, purpose: str) -> int:
     """One root seed for each (run, seed), split by name: init, data, noise, evaluation."""
     digest = hashlib.sha256(f"{run}/{seed}/{purpose}".encode()).digest()
     return int.from_bytes(digest[:6], "big")
-
-
-def choose_device(name: str) -> torch.device:
-    """`auto` is the GPU if there is one; asking for an absent GPU is an error, not a slow surprise."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if name.startswith("cuda") and not torch.cuda.is_available():
-        raise SuiteError(f"device {name}: this PyTorch ({torch.__version__}) sees no GPU; use auto or cpu")
-    return torch.device(name)
-
-
-def versions() -> dict[str, str]:
-    """Versions of what the numbers depend on."""
-    found = {"python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
-
-
-def commit() -> str:
-    """The repository's commit, with `+` if files differ from it; empty outside git."""
-    try:
-        head = subprocess.run(["git", "describe", "--always", "--dirty=+"], capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return ""
-    return head.stdout.strip()
-
-
-def hardware(device: torch.device) -> str:
-    """The processor or GPU by name."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return processor()
 
 
 def open_data(name: str, root: Path, device: torch.device) -> tuple[datasets.Data | None, Any, Images]:
@@ -123,6 +83,7 @@ def validation(specification: dict[str, Any], data: datasets.Data | None) -> Cal
 
 def blank_record(specification: dict[str, Any], seed: int, profile: str, code: str, root: Path) -> RunRecord:
     """The record of a training that is about to begin: failed until shown otherwise."""
+    head = commit()
     return RunRecord(
         run=specification["run"],
         seed=seed,
@@ -136,13 +97,15 @@ def blank_record(specification: dict[str, Any], seed: int, profile: str, code: s
         paper_steps=specification["paper_steps"],
         precision=specification["train"]["precision"],
         versions=versions(),
-        commit=commit(),
+        environment_sha256=environment_sha256(),
+        commit=head,
+        dirty=head.endswith("+") if head else None,
         threads=torch.get_num_threads(),
         started=datetime.now(UTC).isoformat(timespec="seconds"),
     )
 
 
-def play(trainer: Trainer) -> dict[str, float]:
+def play(trainer: Trainer) -> dict[str, Any]:
     """Train to the end. A checkpoint of another specification (the run was edited after a kill) is set aside."""
     try:
         return trainer.run()
@@ -188,6 +151,7 @@ class Setting:
             return read_tensors(weights)[1]["found"]
         method = build(specification, self.images, self.problem, seed)
         torch.manual_seed(seed_of(run, seed, "noise"))
+        meter = energy.Meter(self.images.pixels.device)
         trainer = Trainer(
             method,
             self.images,
@@ -198,8 +162,9 @@ class Setting:
             checkpoint_seconds=self.checkpoint_seconds,
             identity=identity,
             validate=self.score,
+            costs=meter,
         )
-        found = play(trainer) | {"score": trainer.best}
+        found = play(trainer) | {"score": trainer.best} | meter.says()
         found["parameters"] = {n: sum(p.numel() for p in player.parameters()) for n, player in trainer.players.items()}
         more = {"identity": identity, "found": found} if tried else {}
         trainer.finish({"run": run, "specification": canonical(specification), **more})
@@ -223,6 +188,7 @@ def search(setting: Setting, folder: Path) -> dict[str, Any]:
         "parameters": ends[best]["parameters"],
         "chosen": tries[best],
         "search_scores": {canonical(tried): end["score"] for tried, end in zip(tries, ends, strict=True) if tried},
+        **energy.total(ends),
     }
 
 
@@ -232,6 +198,7 @@ def train_to_end(
     """Train what the record describes (or continue) and write its weights; the record, completed."""
     data, problem, images = open_data(record.dataset, root, device)
     images = training_part(record.specification, images, record.seed)
+    prepare(device, record.precision)
     found = search(Setting(record, images, problem, validation(record.specification, data), code, every), folder)
     found |= {
         "status": "ok",
@@ -239,6 +206,8 @@ def train_to_end(
         "device": str(device),
         "hardware": hardware(device),
         "peak_memory_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
+        "precision": precision_on(device, record.precision),
+        "data_sha256": data_sha256(images),
         "images": len(images),
         "labelled_images": 0 if images.labels is None else int((images.labels != HIDDEN).sum()),
         "weights_sha256": sha256(folder / "weights.safetensors"),

@@ -88,6 +88,10 @@ class RunRecord(Record):
     seconds: float = 0.0
     images_per_second: float = 0.0
     peak_memory_mib: float = 0.0
+    gpu_seconds: float = 0.0
+    peak_gpu_memory_mib: float = 0.0
+    energy_kwh: float | None = None
+    energy_source: str = ""
     device: str = ""
     hardware: str = ""
     threads: int = 0
@@ -98,7 +102,10 @@ class RunRecord(Record):
     chosen: dict[str, Any] = {}
     search_scores: dict[str, float] = {}
     versions: dict[str, str] = {}
+    environment_sha256: str = ""
     commit: str = ""
+    dirty: bool | None = None
+    data_sha256: str = ""
     weights_sha256: str = ""
     started: str = ""
 

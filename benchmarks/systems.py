@@ -118,6 +118,17 @@ def markdown(methods: Mapping[str, Declared]) -> str:
     return "\n".join(lines)
 
 
+def metrics_markdown() -> str:
+    """The table of docs/protocols.md: a line for each metric, from its file."""
+    lines = ["| metric | what it is | kind | unit | better | known bias |", "|---|---|---|---|---|---|"]
+    for name, declared in catalogue.metrics().items():
+        says = declared.literals
+        details = (says["kind"], says["unit"], says["better"], says.get("bias", "writes a file"))
+        cells = (f"`{name}`", first_line(declared.path), *details)
+        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return "\n".join(lines)
+
+
 def listing(as_markdown: bool = False, extra_runs: Path | None = None) -> str:
     """The registry, with the methods that a runs file names."""
     methods = known(load_folder("runs", Run, [extra_runs]) if extra_runs else None)

@@ -60,6 +60,7 @@ class Trained:
     root: Path = Path("data")
     seed: int = 0
     drawn: list[Tensor] = field(default_factory=list)
+    judged: dict[tuple[str, int], Any] = field(default_factory=dict)
 
     def samples(self, n: int) -> Tensor:
         """The method's first n images [n, *x_shape]: drawn once for all metrics, 256 at a time with a seed each."""

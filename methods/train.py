@@ -97,9 +97,10 @@ class Trainer:
         checkpoint_seconds: float = 60.0,
         identity: dict[str, Any] | None = None,
         validate: Callable[[Method], float] | None = None,
+        costs: Callable[[], dict[str, float]] = dict,
     ):
         self.method, self.settings, self.folder, self.label = method, settings, folder, label
-        self.validate = validate
+        self.validate, self.costs = validate, costs
         self.checkpoint_seconds = checkpoint_seconds
         self.identity = identity or {}
         self.device = images.pixels.device
@@ -107,6 +108,7 @@ class Trainer:
         self.optimisers = {name: self.optimiser(name) for name in self.players}
         self.batches = Minibatches(images, settings.batch_size, seed)
         self.step, self.seconds_before = 0, 0.0
+        self.costs_before: dict[str, float] | None = None
         self.best, self.best_step = float("inf"), -1
         self.history: list[dict[str, float]] = []
 
@@ -135,6 +137,7 @@ class Trainer:
             "step": self.step,
             "drawn": self.batches.drawn,
             "seconds": self.seconds_before + seconds,
+            "costs": self.spent(),
             "history": self.history,
             "best": [self.best, self.best_step],
             "identity": self.identity,
@@ -160,8 +163,14 @@ class Trainer:
             torch.cuda.set_rng_state(tensors["random_cuda"], self.device)
         self.step, self.batches.drawn = metadata["step"], metadata["drawn"]
         self.seconds_before, self.history = metadata["seconds"], metadata["history"]
+        self.costs_before = metadata["costs"]
         self.best, self.best_step = metadata["best"]
         return True
+
+    def spent(self) -> dict[str, float]:
+        """`costs` of every process that worked on this training; what one of them could not read is left out."""
+        now, before = self.costs(), self.costs_before
+        return now if before is None else {k: v + before[k] for k, v in now.items() if k in before}
 
     def autocast(self):
         """bf16 autocast where the run asks for it; the optimiser always works in float32."""
@@ -206,7 +215,7 @@ class Trainer:
         return 0 < self.settings.patience <= waited
 
     def run(self) -> dict[str, float]:
-        """Train to the end; returns seconds, rounds, images/s. Raises Interrupted, NonFiniteLossError."""
+        """Train to the end; returns seconds, rounds, images/s and costs. Raises Interrupted, NonFiniteLossError."""
         self.resume()
         total, size = self.settings.steps, self.settings.batch_size
         # a look at the loss waits for the device: every round on a CPU, seldom on an accelerator
@@ -236,7 +245,12 @@ class Trainer:
                     raise Interrupted(f"stopped in round {self.step} of {total}; the same command continues")
         progress.close()
         seconds = self.seconds_before + progress.seconds()
-        return {"seconds": seconds, "steps": self.step, "images_per_second": self.step * size / seconds}
+        return {
+            "seconds": seconds,
+            "steps": self.step,
+            "images_per_second": self.step * size / seconds,
+            **self.spent(),
+        }
 
     def snapshot(self) -> None:
         """Keep the weights of this round."""

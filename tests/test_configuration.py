@@ -124,6 +124,9 @@ def test_code_hash_does_not_see_what_only_describes(tmp_path):
     assert hash_of("    paper = 'P'\n    correspondence = {'x': 'data'}\n    relations = {'B': 'extends'}\n") == plain
     assert hash_of("    paper = 'P'\n    relations: ClassVar[dict[str, str]] = {}\n") == plain
     assert hash_of("    relations = {'B': 'extends'}\n") == hash_of("    pass\n")
+    assert (
+        hash_of("    paper = 'P'\n\n\nBIAS = 'upward'\n") == plain != hash_of("    paper = 'P'\n    BIAS = 'upward'\n")
+    )
     assert hash_of("    paper = 'Q'\n") != plain
     assert hash_of("    paper = 'P'\n    x, relations = 1, 2\n") != plain
     assert hash_of("    paper = 'P'\n\n\nrelations = {'B': 'extends'}\n") != plain

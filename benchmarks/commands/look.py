@@ -17,10 +17,14 @@ def check(arguments: argparse.Namespace) -> int:
 
 
 def list_(arguments: argparse.Namespace) -> int:
-    """List every method with its paper, equations, players, capabilities and file."""
-    from benchmarks.systems import listing
+    """List every method with its paper, equations, players, capabilities and file, or every metric."""
+    from benchmarks.systems import listing, metrics_markdown
 
-    print(listing(arguments.markdown, Path(arguments.runs) if arguments.runs else None))
+    print(
+        metrics_markdown()
+        if arguments.metrics
+        else listing(arguments.markdown, Path(arguments.runs) if arguments.runs else None)
+    )
     return 0
 
 
@@ -93,5 +97,7 @@ def register(add: Add) -> None:
     options = add(plan)
     options.add_argument("--cores", type=int, default=os.cpu_count(), help="for the wall time (default: all)")
     options.add_argument("--all", action="store_true", help="each run and seed")
-    add(list_).add_argument("--markdown", action="store_true", help="the table in README.md")
+    listed = add(list_)
+    listed.add_argument("--markdown", action="store_true", help="the table in README.md")
+    listed.add_argument("--metrics", action="store_true", help="the table in docs/protocols.md")
     add(data).add_argument("name", nargs="?")

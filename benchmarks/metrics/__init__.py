@@ -2,6 +2,6 @@
 
 A file has a function `evaluate(trained, **options) -> Estimate`, whose keyword defaults are the options, and
 the literals NEEDS (questions of methods/method.py that the method must answer), UNIT, KIND and BETTER
-(`higher`, `lower` or `neither`). EVERY_SNAPSHOT makes it run on each snapshot too; ARTEFACT names a file that
-it writes besides.
+(`higher`, `lower` or `neither`). BIAS says in a line which way the number is known to be off. EVERY_SNAPSHOT makes
+it run on each snapshot too; ARTEFACT names a file that it writes besides.
 """

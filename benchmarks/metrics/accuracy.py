@@ -10,6 +10,7 @@ NEEDS = ("classify", "data")
 UNIT = "%"
 KIND = "estimate"
 BETTER = "higher"
+BIAS = "none"
 
 
 def evaluate(trained: Trained, *, n: int = 10_000) -> Estimate:

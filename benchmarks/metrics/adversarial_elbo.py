@@ -6,6 +6,7 @@ NEEDS = ("elbo_estimate", "data")
 UNIT = "nats"
 KIND = "estimate"
 BETTER = "neither"
+BIAS = "upward where the adversary is worse than optimal: no bound"
 
 
 def evaluate(trained: Trained, *, n: int = 10_000, draws: int = 16, batch: int = 512) -> Estimate:

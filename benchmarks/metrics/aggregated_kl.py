@@ -9,6 +9,7 @@ NEEDS = ("encode", "data")
 UNIT = "nats"
 KIND = "estimate"
 BETTER = "lower"
+BIAS = "k-NN: far downward where the first reaches beyond the second; upward where the second is wider"
 
 
 def evaluate(trained: Trained, *, n: int = 10_000, k: int = 3) -> Estimate:

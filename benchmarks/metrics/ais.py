@@ -13,6 +13,7 @@ NEEDS = ("decoder", "data")
 UNIT = "nats"
 KIND = "estimate"
 BETTER = "higher"
+BIAS = "downward: its expectation is below log p(x); `bdmc_gap` bounds by how much, on simulated images"
 
 
 def start_of(trained: Trained, x: torch.Tensor, chains: int) -> tuple[Start, str]:

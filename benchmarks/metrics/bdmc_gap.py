@@ -14,6 +14,7 @@ NEEDS = ("decoder", "data")
 UNIT = "nats"
 KIND = "estimate"
 BETTER = "lower"
+BIAS = "upward: it holds the slack of both bounds"
 
 
 def evaluate(

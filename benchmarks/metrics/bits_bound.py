@@ -9,6 +9,7 @@ NEEDS = ("log_weight", "decoder", "encode", "data")
 UNIT = "bits/dim"
 KIND = "bound"
 BETTER = "lower"
+BIAS = "upward by KL(q(z|x) || p(z|x))"
 
 
 def evaluate(trained: Trained, *, n: int = 10_000, draws: int = 10, batch: int = 512) -> Estimate:

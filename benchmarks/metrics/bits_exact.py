@@ -9,6 +9,7 @@ NEEDS = ("log_prob", "data")
 UNIT = "bits/dim"
 KIND = "exact"
 BETTER = "lower"
+BIAS = "none"
 
 
 def evaluate(trained: Trained, *, n: int = 10_000, batch: int = 64) -> Estimate:

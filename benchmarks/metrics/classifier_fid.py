@@ -3,18 +3,20 @@
 Another number than FID, which is Inception's: the two never share a column.
 """
 
-from benchmarks.metrics.scores import frechet_distance, judged, moments, real_moments
+from benchmarks.metrics.scores import frechet_distance, moments, real_moments, sample_judged
 from benchmarks.trained import Estimate, Trained
 
 NEEDS = ("sample", "data", "classifier")
 UNIT = "squared distance"
 KIND = "estimate"
 BETTER = "lower"
+BIAS = "upward, about C/n: compare at equal n only"
 
 
 def evaluate(trained: Trained, *, n: int = 50_000) -> Estimate:
     """n samples against at most n training images."""
     classifier = trained.classifier()
-    real, m = real_moments(trained, classifier.judge, f"classifier-{classifier.key}", n)
-    value = frechet_distance(moments(judged(classifier.judge, trained.samples(n))[0]), real)
+    judge, key = classifier.judge, f"classifier-{classifier.key}"
+    real, m = real_moments(trained, judge, key, n)
+    value = frechet_distance(moments(sample_judged(trained, judge, key, n)[0]), real)
     return Estimate(value, None, n, f"our classifier, n={n}, {m} training images", classifier.record)

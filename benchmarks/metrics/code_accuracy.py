@@ -15,6 +15,7 @@ NEEDS = ("code",)
 UNIT = "%"
 KIND = "estimate"
 BETTER = "higher"
+BIAS = "none"
 
 
 def evaluate(trained: Trained, *, n: int = 10_000, batch: int = 512) -> Estimate:

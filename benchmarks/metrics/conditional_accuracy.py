@@ -11,6 +11,7 @@ NEEDS = ("sample_class", "data", "classifier")
 UNIT = "share"
 KIND = "estimate"
 BETTER = "higher"
+BIAS = "downward by the classifier's own errors, which cap it"
 
 
 def evaluate(trained: Trained, *, n: int = 10_000) -> Estimate:

@@ -12,6 +12,7 @@ NEEDS = ("translate", "data")
 UNIT = "pixels in [0, 1]"
 KIND = "estimate"
 BETTER = "lower"
+BIAS = "none; but translators that change nothing have 0"
 
 
 def evaluate(trained: Trained, *, n: int = 10_000, batch: int = 256) -> Estimate:

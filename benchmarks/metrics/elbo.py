@@ -6,6 +6,7 @@ NEEDS = ("log_weight", "data")
 UNIT = "nats"
 KIND = "bound"
 BETTER = "higher"
+BIAS = "downward by KL(q(z|x) || p(z|x))"
 
 
 def evaluate(trained: Trained, *, n: int = 10_000, draws: int = 16, batch: int = 512) -> Estimate:

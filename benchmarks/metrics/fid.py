@@ -4,19 +4,20 @@ It falls about as 1/n towards its limit, so n is part of the protocol.
 """
 
 from benchmarks.metrics.inception import CHECKSUM, inception_of
-from benchmarks.metrics.scores import frechet_distance, judged, moments, real_moments
+from benchmarks.metrics.scores import frechet_distance, moments, real_moments, sample_judged
 from benchmarks.trained import Estimate, Trained
 
 NEEDS = ("sample", "data")
 UNIT = "squared distance"
 KIND = "estimate"
 BETTER = "lower"
+BIAS = "upward, about C/n: compare at equal n only"
 FILES = ("pt_inception-2015-12-05-6726825d.pth",)
 
 
 def evaluate(trained: Trained, *, n: int = 50_000, download: bool = True) -> Estimate:
     """n samples against at most n training images."""
-    judge = inception_of(trained, download)
-    real, m = real_moments(trained, judge, f"inception-{CHECKSUM}", n)
-    value = frechet_distance(moments(judged(judge, trained.samples(n))[0]), real)
+    judge, key = inception_of(trained, download), f"inception-{CHECKSUM}"
+    real, m = real_moments(trained, judge, key, n)
+    value = frechet_distance(moments(sample_judged(trained, judge, key, n)[0]), real)
     return Estimate(value, None, n, f"Inception (pytorch-fid), n={n}, {m} training images")

@@ -9,6 +9,7 @@ NEEDS = ("log_weight", "data")
 UNIT = "nats"
 KIND = "bound"
 BETTER = "higher"
+BIAS = "downward, less with more samples"
 
 
 def evaluate(trained: Trained, *, n: int = 2048, samples: int = 5000, batch: int = 4096) -> Estimate:

@@ -1,20 +1,21 @@
 """Inception score of samples by Inception (Salimans et al. 2016): mean over splits; higher is better."""
 
-from benchmarks.metrics.inception import inception_of
-from benchmarks.metrics.scores import inception_scores, judged
+from benchmarks.metrics.inception import CHECKSUM, inception_of
+from benchmarks.metrics.scores import inception_scores, sample_judged
 from benchmarks.trained import Estimate, Trained
 
 NEEDS = ("sample", "data")
 UNIT = "score, at most 1008"
 KIND = "estimate"
 BETTER = "higher"
+BIAS = "downward for few images in a split, which estimate the marginal"
 FILES = ("pt_inception-2015-12-05-6726825d.pth",)
 
 
 def evaluate(trained: Trained, *, n: int = 50_000, splits: int = 10, download: bool = True) -> Estimate:
     """The port to PyTorch differs from the original graph by its resizing."""
     judge = inception_of(trained, download)
-    found = inception_scores(judged(judge, trained.samples(n))[1], splits)
+    found = inception_scores(sample_judged(trained, judge, f"inception-{CHECKSUM}", n)[1], splits)
     spread = float(found.std())
     details: dict[str, float | str] = {"sd over splits": spread}
     return Estimate(

@@ -9,6 +9,7 @@ NEEDS = ("log_density", "problem")
 UNIT = "nats"
 KIND = "exact"
 BETTER = "lower"
+BIAS = "none"
 EVERY_SNAPSHOT = True
 
 

@@ -11,6 +11,7 @@ NEEDS = ("encode", "problem")
 UNIT = "nats"
 KIND = "estimate"
 BETTER = "lower"
+BIAS = "k-NN: far downward where the first reaches beyond the second; upward where the second is wider"
 EVERY_SNAPSHOT = True
 
 

@@ -19,7 +19,7 @@ def kth_distance(points: numpy.ndarray, among: numpy.ndarray, k: int) -> numpy.n
 def knn_kl(p: numpy.ndarray, q: numpy.ndarray, k: int = 3) -> float:
     """KL(p || q) in nats from draws p [n, d] and q [m, d].
 
-    Unbiased only near p = q: with scales that differ in ten dimensions it can be off by its own size. Raises
+    Unbiased only near p = q: where p reaches beyond q it is far too low (docs/protocols.md has figures). Raises
     ValueError for NaN, too few points, different dimensions, or duplicates (a zero distance).
     """
     p, q = numpy.asarray(p, dtype=numpy.float64), numpy.asarray(q, dtype=numpy.float64)

@@ -9,6 +9,7 @@ NEEDS = ("labelled_log_weight", "data")
 UNIT = "nats"
 KIND = "bound"
 BETTER = "higher"
+BIAS = "downward by the KL of q to the posterior"
 
 
 def evaluate(trained: Trained, *, n: int = 10_000, draws: int = 16, batch: int = 512) -> Estimate:

@@ -8,6 +8,7 @@ NEEDS = ("encode", "problem")
 UNIT = "share"
 KIND = "estimate"
 BETTER = "neither"
+BIAS = "none"
 
 
 def evaluate(trained: Trained, *, n: int = 10_000) -> Estimate:

@@ -11,6 +11,7 @@ NEEDS = ("log_weight", "decoder", "encode", "data")
 UNIT = "nats"
 KIND = "bound"
 BETTER = "lower"
+BIAS = "upward by KL(q(z|x) || p(z|x))"
 
 
 def per_image(trained: Trained, n: int, draws: int, batch: int) -> Tensor:

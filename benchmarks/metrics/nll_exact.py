@@ -9,6 +9,7 @@ NEEDS = ("log_prob", "data")
 UNIT = "nats"
 KIND = "exact"
 BETTER = "lower"
+BIAS = "none"
 
 
 def per_image(trained: Trained, n: int, batch: int) -> Tensor:

@@ -9,6 +9,7 @@ NEEDS = ("classify", "data")
 UNIT = "score, at most the number of classes"
 KIND = "estimate"
 BETTER = "higher"
+BIAS = "downward for few images, which estimate the marginal"
 
 
 def evaluate(trained: Trained, *, n: int = 10_000) -> Estimate:

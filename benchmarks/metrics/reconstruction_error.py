@@ -8,6 +8,7 @@ NEEDS = ("decoder", "encode", "data")
 UNIT = "nats per pixel"
 KIND = "estimate"
 BETTER = "lower"
+BIAS = "none"
 
 
 def evaluate(trained: Trained, *, n: int = 10_000, draws: int = 16, batch: int = 512) -> Estimate:

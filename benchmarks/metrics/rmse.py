@@ -12,6 +12,7 @@ NEEDS = ("reconstruct", "data")
 UNIT = "norm, pixels in [0, 1]"
 KIND = "estimate"
 BETTER = "lower"
+BIAS = "none"
 
 
 def evaluate(trained: Trained, *, n: int = 10_000, batch: int = 512) -> Estimate:

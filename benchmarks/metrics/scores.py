@@ -63,18 +63,37 @@ def judged(judge: Judge, x: Tensor, batch: int = 64) -> tuple[numpy.ndarray, num
     return features.cpu().numpy(), torch.cat([t for _, t in pieces]).double().softmax(1).cpu().numpy()
 
 
+def kept(trained: Trained, path: Path, make: Callable[[], dict[str, numpy.ndarray]]) -> dict[str, numpy.ndarray]:
+    """The arrays of a file, which is made first if it is not there."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f"{path.stem}.{trained.folder.parent.name}.{trained.seed}.npz")
+        numpy.savez(partial, allow_pickle=False, **make())
+        partial.rename(path)  # whole or not there, whoever else writes it
+    with numpy.load(path) as stored:
+        return dict(stored)
+
+
 def real_moments(trained: Trained, judge: Judge, key: str, n: int) -> tuple[Moments, int]:
     """Moments of the first n training images and how many there are; kept in a file, as they are the same for all runs.
 
     `key` names the judge and its weights.
     """
     x = trained.train_x(n)
-    path: Path = trained.references / "statistics" / f"{trained.dataset}-{key}-{len(x)}.npz"
-    if not path.exists():
-        mean, covariance = moments(judged(judge, x)[0])
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f"{path.stem}.{trained.folder.parent.name}.{trained.seed}.npz")
-        numpy.savez(partial, mean=mean, covariance=covariance)
-        partial.rename(path)  # whole or not there, whoever else writes it
-    with numpy.load(path) as stored:
-        return (stored["mean"], stored["covariance"]), len(x)
+    path = trained.references / "statistics" / f"{trained.dataset}-{key}-{len(x)}.npz"
+    stored = kept(trained, path, lambda: dict(zip(("mean", "covariance"), moments(judged(judge, x)[0]), strict=True)))
+    return (stored["mean"], stored["covariance"]), len(x)
+
+
+def real_features(trained: Trained, judge: Judge, key: str, n: int) -> numpy.ndarray:
+    """Features [n, d] of the first n training images (all if there are fewer); kept in a file, like `real_moments`."""
+    x = trained.train_x(n)
+    path = trained.references / "statistics" / f"{trained.dataset}-{key}-{len(x)}-features.npz"
+    return kept(trained, path, lambda: {"features": judged(judge, x)[0].astype(numpy.float32)})["features"]
+
+
+def sample_judged(trained: Trained, judge: Judge, key: str, n: int) -> tuple[numpy.ndarray, numpy.ndarray]:
+    """`judged` of the method's first n samples: once for all metrics of this judge, as Inception takes longest."""
+    if (key, n) not in trained.judged:
+        trained.judged[key, n] = judged(judge, trained.samples(n))
+    return trained.judged[key, n]

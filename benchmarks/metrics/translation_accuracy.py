@@ -15,6 +15,7 @@ NEEDS = ("translate", "data", "classifier")
 UNIT = "%"
 KIND = "estimate"
 BETTER = "higher"
+BIAS = "downward by the classifier's own errors, which cap it"
 
 
 def evaluate(trained: Trained, *, n: int = 10_000, batch: int = 256) -> Estimate:

@@ -16,6 +16,7 @@ NEEDS = ("code_units", "data")
 UNIT = "R^2"
 KIND = "estimate"
 BETTER = "lower"
+BIAS = "downward: dependence that neither regressor finds counts as none"
 CONSTANT = 1e-8  # variance below which a unit says nothing
 
 

@@ -11,6 +11,8 @@ from benchmarks.suite import Job, Suite
 RUN_COLUMNS = (
     "run", "seed", "profile", "dataset", "steps", "paper_steps", "seconds", "images_per_second",
     "peak_memory_mib", "device", "hardware", "threads", "precision", "commit", "started", "images", "labelled_images",
+    "dirty", "environment_sha256", "data_sha256", "weights_sha256",
+    "gpu_seconds", "peak_gpu_memory_mib", "energy_kwh", "energy_source",
 )  # fmt: skip
 
 
@@ -45,7 +47,7 @@ def results_of(path: Path, metric: str) -> list[Result]:
 
 
 def collect(suite: Suite) -> pandas.DataFrame:
-    """Read every record of the profile's jobs; writes results.parquet and results.csv."""
+    """Read every record of the profile's jobs; writes results.parquet, results.csv and results.json."""
     rows = []
     for key, job in suite.jobs.items():
         folder = folder_of(suite) / key
@@ -69,6 +71,7 @@ def collect(suite: Suite) -> pandas.DataFrame:
     frame = pandas.DataFrame(rows)
     frame.to_parquet(folder_of(suite) / "results.parquet", index=False)
     frame.to_csv(folder_of(suite) / "results.csv", index=False)
+    frame.to_json(folder_of(suite) / "results.json", orient="records", indent=1)
     return frame
 
 

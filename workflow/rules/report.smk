@@ -13,6 +13,7 @@ rule collect:
     output:
         f"{FOLDER}/results.parquet",
         f"{FOLDER}/results.csv",
+        f"{FOLDER}/results.json",
     log:
         f"{FOLDER}/logs/collect.log",
     conda:

@@ -1,0 +1,24 @@
+"""Kernel distance of the dataset's own classifier's features of samples and of training images; lower is better.
+
+Another number than KID, which is Inception's: the two never share a column.
+"""
+
+from dataclasses import replace
+
+from benchmarks.metrics.mmd import kernel_distance
+from benchmarks.metrics.scores import real_features, sample_judged
+from benchmarks.trained import Estimate, Trained
+
+NEEDS = ("sample", "data", "classifier")
+UNIT = "squared distance"
+KIND = "estimate"
+BETTER = "lower"
+BIAS = "none; near zero it can be negative"
+
+
+def evaluate(trained: Trained, *, n: int = 10_000, subsets: int = 100, size: int = 1000) -> Estimate:
+    """n samples against at most n training images, 100 subsets of 1000."""
+    classifier = trained.classifier()
+    judge, key = classifier.judge, f"classifier-{classifier.key}"
+    real, fake = real_features(trained, judge, key, n), sample_judged(trained, judge, key, n)[0]
+    return replace(kernel_distance(fake, real, subsets, size, "our classifier"), details=dict(classifier.record))

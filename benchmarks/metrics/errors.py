@@ -1,0 +1,95 @@
+"""`python -m benchmarks.metrics.errors`: what the estimators are off by where the truth is known (docs/protocols.md).
+
+Each line is the mean error over repeats and the spread of one estimate, at the sizes that the profiles use.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+
+import numpy
+import torch
+
+from benchmarks.metrics.annealing import Start, annealed_importance_sampling
+from benchmarks.metrics.knn import knn_kl
+from benchmarks.metrics.likelihoods import any_likelihood
+from benchmarks.metrics.mmd import kernel_distance
+from benchmarks.metrics.scores import frechet_distance, inception_scores, moments
+from methods.terms import log_mean_exp
+
+Line = tuple[str, str, float, Callable[[numpy.random.Generator], float], int]
+FEATURES = 64
+
+
+def divergences() -> Iterator[Line]:
+    """k-NN KL of Gaussians: (what, case, truth, estimate, repeats)."""
+    for d in (2, 10, 32):
+        for shift, scale in ((0.0, 1.0), (0.5, 1.0), (0.0, 2.0), (0.0, 0.5)):
+            truth = d * ((1 + shift**2) / scale**2 - 1 + 2 * math.log(scale)) / 2
+
+            def estimate(random, d=d, shift=shift, scale=scale) -> float:
+                return knn_kl(random.normal(size=(4000, d)), random.normal(shift, scale, size=(4000, d)))
+
+            yield "k-NN KL, n = 4000", f"N(0, I) to N({shift}, {scale}^2 I), {d} dimensions", truth, estimate, 3
+
+
+def distances() -> Iterator[Line]:
+    """Frechet and kernel distance of equal distributions, and the score of ten sure classes."""
+    for n in (256, 1000, 4000):
+
+        def frechet(random, n=n) -> float:
+            x, y = random.normal(size=(n, FEATURES)), random.normal(size=(4000, FEATURES))
+            return frechet_distance(moments(x), moments(y))
+
+        def kernel(random, n=n) -> float:
+            x, y = random.normal(size=(n, FEATURES)), random.normal(size=(n, FEATURES))
+            return kernel_distance(x, y, 20, n // 2, "").value
+
+        case = f"equal N(0, I) of {FEATURES} features, n = {n}"
+        yield "Frechet distance to 4000", case, 0.0, frechet, 5
+        if n < 4000:
+            yield "kernel distance", case, 0.0, kernel, 5
+    for n in (64, 100, 1000):
+
+        def score(random, n=n) -> float:
+            return float(inception_scores(numpy.eye(10)[random.integers(10, size=n)], 1)[0])
+
+        yield "inception score, a split", f"ten sure classes, n = {n}", 10.0, score, 20
+
+
+def annealing_error(latent: int, distributions: int, seed: int) -> float:
+    """Mean error of AIS (5 chains from the prior) over 50 images of 20 pixels with a linear-Gaussian decoder, nats."""
+    torch.manual_seed(seed)
+    w, noise = torch.randn(20, latent, dtype=torch.float64) / latent**0.5, 0.3
+    x = torch.randn(50, latent, dtype=torch.float64) @ w.T + noise * torch.randn(50, 20, dtype=torch.float64)
+    marginal = w @ w.T + noise**2 * torch.eye(20, dtype=torch.float64)
+    exact = torch.distributions.MultivariateNormal(torch.zeros(20, dtype=torch.float64), marginal).log_prob(x)
+    wide, zero = x.repeat_interleave(5, 0), torch.zeros(250, latent, dtype=torch.float64)
+    likelihood = any_likelihood(lambda z: torch.distributions.Normal(z @ w.T, noise).log_prob(wide).sum(1))
+    weights, _ = annealed_importance_sampling(Start(zero, zero + 1), likelihood, 5, distributions)
+    return float((log_mean_exp(weights, 1) - exact).mean())
+
+
+def annealings() -> Iterator[Line]:
+    """AIS of the linear-Gaussian model."""
+    for latent in (2, 8):
+        for distributions in (200, 1000):
+
+            def estimate(random, latent=latent, distributions=distributions) -> float:
+                return annealing_error(latent, distributions, int(random.integers(2**31)))
+
+            case = f"linear-Gaussian, {latent} latent dimensions, T = {distributions}, 5 chains from the prior"
+            yield "AIS, mean of 50 images, nats", case, 0.0, estimate, 3
+
+
+def table() -> str:
+    """The measured errors as Markdown."""
+    rows = ["| estimate | where | truth | mean error | sd of one |", "|---|---|---|---|---|"]
+    for what, case, truth, estimate, repeats in (*divergences(), *distances(), *annealings()):
+        found = numpy.array([estimate(numpy.random.default_rng(seed)) for seed in range(repeats)])
+        rows.append(f"| {what} | {case} | {truth:.3g} | {found.mean() - truth:+.2g} | {found.std(ddof=1):.2g} |")
+    return "\n".join(rows)
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    print(table())

@@ -1,0 +1,22 @@
+"""Kernel distance of Inception's features of samples and of training images (Binkowski et al. 2018); lower: better."""
+
+from benchmarks.metrics.inception import CHECKSUM, inception_of
+from benchmarks.metrics.mmd import kernel_distance
+from benchmarks.metrics.scores import real_features, sample_judged
+from benchmarks.trained import Estimate, Trained
+
+NEEDS = ("sample", "data")
+UNIT = "squared distance"
+KIND = "estimate"
+BETTER = "lower"
+BIAS = "none; near zero it can be negative"
+FILES = ("pt_inception-2015-12-05-6726825d.pth",)
+
+
+def evaluate(
+    trained: Trained, *, n: int = 10_000, subsets: int = 100, size: int = 1000, download: bool = True
+) -> Estimate:
+    """n samples against at most n training images, 100 subsets of 1000."""
+    judge, key = inception_of(trained, download), f"inception-{CHECKSUM}"
+    real, fake = real_features(trained, judge, key, n), sample_judged(trained, judge, key, n)[0]
+    return kernel_distance(fake, real, subsets, size, "Inception (pytorch-fid)")

@@ -1,0 +1,53 @@
+"""Copying: how often a sample is nearer to its nearest training image than a test image to its own.
+
+1/2 where samples are as near as test images are, 1 where they are copies, 0 where they are far from all data: the
+Mann-Whitney statistic of Meehan, Chaudhuri & Dasgupta 2020. Distances are Euclidean, in the features of the dataset's
+classifier where it has one, else in pixels. The detail `duplicates` is the share of samples that are nearer to another
+sample than any test image is to another one.
+"""
+
+import numpy
+from scipy.stats import rankdata
+from sklearn.neighbors import NearestNeighbors
+
+from benchmarks.errors import NotRunError
+from benchmarks.metrics.scores import judged
+from benchmarks.trained import Estimate, Trained
+
+NEEDS = ("sample", "data")
+UNIT = "share"
+KIND = "estimate"
+BETTER = "neither"
+BIAS = "downward: poor samples, far from all data, hide copies among the others"
+
+
+def nearest(points: numpy.ndarray, among: numpy.ndarray | None = None) -> numpy.ndarray:
+    """Distance [n] of each of `points` [n, d] to the nearest of `among` [m, d], or to the nearest other of them."""
+    search = NearestNeighbors(n_neighbors=1, algorithm="brute").fit(points if among is None else among)
+    return search.kneighbors(None if among is None else points)[0][:, 0]
+
+
+def nearer(samples: numpy.ndarray, test: numpy.ndarray) -> tuple[float, float]:
+    """Share of pairs with samples [n] < test [m], ties half, and its standard error (DeLong et al. 1988)."""
+    n, m = len(samples), len(test)
+    ranks = rankdata(numpy.concatenate([samples, test]))
+    above = (ranks[n:] - rankdata(test)) / n  # share of samples below each test image
+    below = 1 - (ranks[:n] - rankdata(samples)) / m  # share of test images above each sample
+    return float(above.mean()), float((below.var(ddof=1) / n + above.var(ddof=1) / m) ** 0.5)
+
+
+def evaluate(trained: Trained, *, n: int = 1000, train: int = 50_000) -> Estimate:
+    """n samples and n test images against `train` training images; NotRunError where test images are drawn bits."""
+    assert trained.data is not None
+    if trained.data.train.pixels_as == "binarised":
+        raise NotRunError("test images are bits, samples and training images are grey: no distance compares them")
+    images, where = (trained.samples(n), trained.test_x(n), trained.train_x(train)), "pixels"
+    if trained.find_classifier is None:
+        features = [x.flatten(1).cpu().numpy() for x in images]
+    else:
+        judge = trained.classifier().judge
+        features, where = [judged(judge, x)[0] for x in images], "classifier's features"
+    fake, test, real = features
+    value, error = nearer(nearest(fake, real), nearest(test, real))
+    details: dict[str, float | str] = {"duplicates": float((nearest(fake) < nearest(test).min()).mean())}
+    return Estimate(value, error, len(fake), f"{where}, n={n}, {len(test)} test, {len(real)} training images", details)

@@ -1,0 +1,125 @@
+"""Every command in the documents is run by a test, or says why it cannot be; generated parts are up to date."""
+
+import json
+import re
+import tomllib
+from pathlib import Path
+
+import jsonschema
+import pytest
+from documents import commands, inline, is_a_test
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from benchmarks import config, systems
+from benchmarks.cli import main
+from benchmarks.commands.schemas import KINDS, schemas
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+DAG = "test_dag.test_everything_is_made_and_nothing_is_left_to_do"
+SELF = "test_documents."
+CI = "CI: "  # the command is a line of .ci/run, or .ci/run itself
+# command -> the test that runs it, `CI: ` and the line of .ci/run that does, or `not run: ` and why
+RUN_BY = {
+    "pip install -c constraints.txt -e . && snakemake --cores all": DAG,
+    "pip install -c constraints.txt -e '.[test]' && pytest": CI
+    + "pip install -q -c constraints.txt -e '.[test]' && pytest",
+    "snakemake --cores all --use-conda": "not run: conda is not to be had where the tests run",
+    "snakemake --cores all --config profile=NAME": DAG,
+    "snakemake --cores all --config runs=mine.yml": "test_dag.test_a_failed_cell_reaches_the_report_and_is_tried_again",
+    "python -m benchmarks list": "test_systems.test_the_list_is_complete_quick_and_free_of_torch",
+    "python -m benchmarks list --metrics": SELF + "test_the_table_of_metrics_is_the_files",
+    "python -m benchmarks doctor": SELF + "test_commands_that_start_nothing",
+    "python -m benchmarks schema": SELF + "test_schemas_are_the_models_and_accept_every_file",
+    "python -m benchmarks.metrics.errors": SELF + "test_errors_are_measured",
+    "pip install -e '.[gpu]'": "not run: there is no GPU where the tests run",
+    "snakedeploy pin-conda-envs environment.yml": "not run: conda is not to be had where the tests run",
+    "snakemake --lint": CI + "snakemake --lint",
+    ".ci/run": CI,
+    "pre-commit install": "not run: it changes the developer's own hooks; its checks are those of .ci/run",
+}
+
+
+def test_every_command_of_the_documents_is_run_by_a_test():
+    found = {command for path in DOCUMENTS for command in commands(path) + inline(path)}
+    assert found - set(RUN_BY) == set(), "name the test that runs it"
+    assert set(RUN_BY) - found == set(), "no document has it any more"
+    script = (ROOT / ".ci" / "run").read_text()
+    for command, by in RUN_BY.items():
+        if by.startswith(CI):
+            assert by.removeprefix(CI) in script, command
+        else:
+            assert by.startswith("not run: ") or is_a_test(by), (command, by)
+
+
+def test_commands_are_found(tmp_path):
+    file = tmp_path / "a.md"
+    file.write_text(
+        "Type `pytest -q` or:\n\n```sh\n# so\nsnakemake \\\n--cores 2\n```\n\n```python\nx = `pytest`\n```\n"
+    )
+    assert commands(file) == ["snakemake  --cores 2"]
+    assert inline(file) == ["pytest -q"]
+
+
+def test_commands_that_start_nothing(capsys):
+    assert main(["doctor"]) in (0, 1)
+    assert "digits" in capsys.readouterr().out
+
+
+def test_the_table_of_metrics_is_the_files(capsys):
+    assert main(["list", "--metrics"]) == 0
+    table = capsys.readouterr().out.strip()
+    text = (ROOT / "docs" / "protocols.md").read_text()
+    begin, end = "<!-- metrics: python -m benchmarks list --metrics -->", "<!-- end of metrics -->"
+    assert text.partition(begin)[2].partition(end)[0].strip() == table == systems.metrics_markdown()
+
+
+def test_errors_are_measured():
+    """A line of the table, and that the document has every line's case."""
+    import numpy
+
+    from benchmarks.metrics import errors
+
+    text = (ROOT / "docs" / "protocols.md").read_text()
+    lines = [*errors.divergences(), *errors.distances(), *errors.annealings()]
+    for what, case, *_ in lines:
+        assert f"| {what} | {case} |" in text, case
+    _, _, truth, estimate, _ = lines[0]
+    assert abs(estimate(numpy.random.default_rng(0)) - truth) < 0.06
+
+
+def test_schemas_are_the_models_and_accept_every_file(tmp_path):
+    assert main(["schema", str(tmp_path)]) == 0
+    for name in schemas():
+        committed = ROOT / "benchmarks" / "schemas" / name
+        assert committed.read_text() == (tmp_path / name).read_text(), "run python -m benchmarks schema"
+    for kind in KINDS:
+        checker = jsonschema.Draft202012Validator(json.loads((tmp_path / f"{kind}.json").read_text()))
+        single = config.FOLDER / f"{kind}.yml"
+        for path in [single] if single.exists() else (config.FOLDER / kind).glob("*.yml"):
+            checker.validate(json.loads(json.dumps(config.load_yaml(path))))
+    runs = jsonschema.Draft202012Validator(json.loads((tmp_path / "runs.json").read_text()))
+    good = next(iter(config.load_yaml(config.FOLDER / "runs" / "avb-4-point.yml").values()))
+    with pytest.raises(jsonschema.ValidationError, match="'stepz' was unexpected"):
+        runs.validate({"mine": {**good, "train": {**good["train"], "stepz": 3}}})
+
+
+def test_the_container_runs_the_readmes_commands():
+    lines = (ROOT / "Dockerfile").read_text().splitlines()
+    said = dict(line.split(" ", 1) for line in lines if re.match(r"[A-Z]+ ", line))
+    install, run = commands(ROOT / "README.md")[0].split(" && ")
+    assert said["RUN"].replace(" --no-cache-dir", "") == install
+    assert [*json.loads(said["ENTRYPOINT"]), *json.loads(said["CMD"])] == run.split()
+    versions = re.search(r"python:(\d+)\.(\d+)", said["FROM"])
+    assert versions is not None
+    assert f'requires-python = ">={versions[1]}.{versions[2]}"' in (ROOT / "pyproject.toml").read_text()
+
+
+def test_the_lock_pins_every_dependency_within_its_range():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    lines = (line for line in (ROOT / "constraints.txt").read_text().splitlines() if not line.startswith("#"))
+    pins = {canonicalize_name(name): version for name, version in (line.split("==") for line in lines)}
+    for text in (*project["dependencies"], *(d for extra in project["optional-dependencies"].values() for d in extra)):
+        wanted = Requirement(text)
+        assert wanted.specifier.contains(pins[canonicalize_name(wanted.name)]), text
