@@ -22,6 +22,7 @@ def parser() -> argparse.ArgumentParser:
         sub.add_argument("--profile", default="quick", help="smoke, quick, quick-seeds, laptop or paper")
         sub.add_argument("--runs", help="a YAML file with runs of your own")
         sub.add_argument("--only", nargs="*", help="tables, figures, claims or runs")
+        sub.add_argument("--compare", nargs="*", help="tables of which a copy has the runs of --runs too")
         sub.add_argument("--data-root", help="folder of downloaded data (default: VGB_DATA_ROOT or data/)")
         return sub
 

@@ -6,17 +6,18 @@ from benchmarks.errors import SuiteError, unknown
 from benchmarks.suite import Suite
 
 PROFILE = config.get("profile", "quick")
-RUNS = config.get("runs", "")
-ONLY = str(config.get("only", "")).replace(",", " ").split()
+RUNS = str(config.get("runs", ""))
+ONLY, COMPARE = (
+    str(config.get(key, "")).replace(",", " ").split() for key in ("only", "compare")
+)
+KEYS = ("profile", "runs", "only", "compare", "data_root")
 DATA_ROOT = config.get("data_root", "")
 
 try:
     for key in config:
-        if key not in ("profile", "runs", "only", "data_root"):
-            raise unknown(
-                "--config", "key", key, ("profile", "runs", "only", "data_root")
-            )
-    SUITE = Suite(PROFILE, Path(RUNS) if RUNS else None, ONLY)
+        if key not in KEYS:
+            raise unknown("--config", "key", key, KEYS)
+    SUITE = Suite(PROFILE, Path(RUNS) if RUNS else None, ONLY, COMPARE)
     use_data_root(DATA_ROOT)
     JOBS = SUITE.jobs
 except SuiteError as error:
@@ -26,6 +27,7 @@ FOLDER = f"results/{PROFILE}"
 GPU = gpus_per_job()
 TRAINED = [f"{FOLDER}/{folder}/run.json" for folder in JOBS]
 EVALUATED = [f"{FOLDER}/{folder}/metrics.json" for folder in JOBS]
+CONTRACTS = [f"{FOLDER}/{run}/contract.json" for run in sorted(SUITE.from_file)]
 REFERENCES = [f"{FOLDER}/references/{name}.json" for name in SUITE.problems]
 
 
