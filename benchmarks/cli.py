@@ -3,11 +3,11 @@
 import argparse
 import sys
 
-from benchmarks.commands import jobs, look, results
+from benchmarks.commands import jobs, look, own, results
 from benchmarks.commands.common import Command
 from benchmarks.errors import SuiteError
 
-MODULES = (look, jobs, results)
+MODULES = (look, jobs, own, results)
 
 
 def parser() -> argparse.ArgumentParser:

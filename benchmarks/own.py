@@ -183,6 +183,9 @@ def absent(suite: "Suite", run: str, metric: str | list[str] | None, others: lis
     there = sorted({data(other) for other in others})
     if there and data(run) not in there:
         return f"not run: it is on {data(run)}, the runs to compare on {' and '.join(there)}"
-    needs = set(catalogue.metrics()[suite.choose(run, listed(metric))].literals.get("needs", ()))
+    declared, method = catalogue.metrics()[suite.choose(run, listed(metric))], suite.method_of(run)
+    needs = set(declared.literals.get("needs", ()))
+    if not method.literals["player_names"] and declared.literals.get("unit", "").startswith("seconds"):
+        return "not run: nothing of it was computed here"
     missing = sorted(needs - suite.provides(run))
-    return f"not run: {suite.method_of(run).name} gives no {' and no '.join(missing)}" if missing else ""
+    return f"not run: {method.name} gives no {' and no '.join(missing)}" if missing else ""

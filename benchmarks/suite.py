@@ -88,6 +88,12 @@ class Suite(Definitions):
                     raise unknown(f"run {run}", "metric", metric, catalogue.metrics())
             self.specification(run)
 
+    def narrow(self, tables: dict[str, Table]) -> None:
+        """Let these tables be everything."""
+        self.tables, self.figures, self.claims, self.own = tables, {}, {}, set()
+        for cached in ("wanted", "jobs", "problems"):
+            self.__dict__.pop(cached, None)
+
     def choose(self, run: str, metric: str | list[str]) -> str:
         """The first of the metrics that the run can serve; the first of all if it can serve none."""
         names = listed(metric)
