@@ -165,7 +165,7 @@ def bring(
             raise SuiteError(f"{source}: {len(images)} images; {metric} takes {n} in profile {suite.name}")
         tensors = {"images": torch.from_numpy(numpy.ascontiguousarray(images))}
     else:
-        tensors = weights_of(source, suite, name, root, device)
+        tensors = weights_of(source, suite, like or name, root, device)
     folder = Path("results") / suite.name / "own" / name
     write_tensors(folder / "weights.safetensors", tensors, {"source": source.name})
     record = execute.blank_record(suite.specification(name), 0, suite.name).model_copy(

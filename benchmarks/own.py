@@ -43,7 +43,7 @@ def load(path: Path, known: dict[str, Run]) -> dict[str, Run]:
         chain = [*behind, name]
         if like in chain:
             raise SuiteError(f"{where}: like: {' -> '.join([*chain, like])} is a circle; let one say everything")
-        if like not in content and like not in known:
+        if not isinstance(like, str) or (like not in content and like not in known):
             raise unknown(f"{where}: like", "run", like, [*known, *content])
         base = resolve(like, chain) if like in content else known[like]
         return validated(where, Run, completed(where, said, base))
@@ -79,7 +79,7 @@ def completed(where: str, said: dict[str, Any], base: Run) -> dict[str, Any]:
     train = said.get("train", {})
     whole["train"] = unsaid(where, whole["train"], train, method) | train
     for name, budget in whole.get("profiles", {}).items():
-        for key in said.keys() & {"latent_dim", "search"}:
+        for key in {"why", "verdict"} | (said.keys() & {"latent_dim", "search"}):
             budget.pop(key, None)
         budget["train"] = unsaid(where, budget.get("train", {}), train, method)
         more = said.get("profiles", {}).get(name)

@@ -16,7 +16,8 @@ from benchmarks.suite import Suite
 RULE = (
     "Ours minus the baseline. Two-sided paired t tests over the seeds that both have, corrected by Holm for all "
     f"comparisons of the column (level {LEVEL}); the interval is the 95 % t interval, uncorrected. One seed decides "
-    "nothing: the difference then stands with its evaluation error only, 1.96 standard errors over test examples."
+    "nothing: the difference then stands with its evaluation error only, 1.96 standard errors over test examples, as "
+    "if the two were independent (they share test examples, so it is rather too wide)."
 )
 
 
@@ -53,7 +54,8 @@ class Difference:
 def results_of(frame: pandas.DataFrame, run: str, metric: str) -> pandas.DataFrame:
     """Seed -> value, standard_error, protocol, status, reason at the last round."""
     rows = frame.loc[(frame.run == run) & (frame.metric == metric) & frame.final]
-    return rows.set_index("seed")[["value", "standard_error", "protocol", "status", "reason"]]
+    found = rows.set_index("seed")[["value", "standard_error", "protocol", "status", "reason"]]
+    return found.astype({"value": float, "standard_error": float})
 
 
 def measure(found: Difference, ours: pandas.DataFrame, theirs: pandas.DataFrame) -> None:
@@ -67,15 +69,15 @@ def measure(found: Difference, ours: pandas.DataFrame, theirs: pandas.DataFrame)
     if set(ours.protocol) != set(theirs.protocol):
         found.verdict, found.reason = "no test", f"protocols differ: {ours.protocol.iloc[0]}, {theirs.protocol.iloc[0]}"
         return
-    pairs = ours.join(theirs, how="inner", rsuffix="_baseline")
+    pairs = ours.merge(theirs, left_index=True, right_index=True, suffixes=("", "_baseline"))
     found.seeds = len(pairs)
     if not found.seeds:
         found.verdict, found.reason = "no test", "no seed in common"
         return
-    differences = (pairs.value - pairs.value_baseline).astype(float)
+    differences = pairs.value - pairs.value_baseline
     found.difference = float(differences.mean())
     if found.seeds == 1:
-        error = math.hypot(float(pairs.standard_error.iloc[0]), float(pairs.standard_error_baseline.iloc[0]))
+        error = math.hypot(pairs.standard_error.iloc[0], pairs.standard_error_baseline.iloc[0])
         found.reason = "one seed decides nothing" + ("" if math.isfinite(error) else ", evaluation error unknown")
         half = 1.96 * error
     else:
