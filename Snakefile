@@ -13,6 +13,7 @@ min_version("9.0")
 include: "workflow/rules/common.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/own.smk"
 include: "workflow/rules/report.smk"
 
 

@@ -4,11 +4,11 @@ import argparse
 import os
 import sys
 
-from benchmarks.commands import jobs, look, results, schemas, share
+from benchmarks.commands import jobs, look, own, results, schemas, share
 from benchmarks.commands.common import Command
 from benchmarks.errors import SuiteError
 
-MODULES = (look, share, schemas, jobs, results)
+MODULES = (look, share, schemas, jobs, own, results)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -23,6 +23,7 @@ def parser() -> argparse.ArgumentParser:
         sub.add_argument("--profile", default="quick", help="smoke, quick, quick-seeds, laptop or paper")
         sub.add_argument("--runs", help="a YAML file with runs of your own")
         sub.add_argument("--only", nargs="*", help="tables, figures, claims or runs")
+        sub.add_argument("--compare", nargs="*", help="tables of which a copy has the runs of --runs too")
         sub.add_argument("--data-root", help="folder of downloaded data (default: VGB_DATA_ROOT or data/)")
         return sub
 

@@ -153,7 +153,10 @@ class Cell(Strict):
 
 
 class Table(Strict):
-    """A table of a paper. `rows_are`: whether its rows compare methods on one data set, or are data sets."""
+    """A table of a paper. `rows_are`: whether its rows compare methods on one data set, or are data sets.
+
+    `copy_of`: the table whose published values it shows, if this is a copy with rows of a user's own.
+    """
 
     paper: str
     number: str
@@ -162,6 +165,7 @@ class Table(Strict):
     columns: list[Cell]
     rows_are: Literal["methods", "datasets"] = "methods"
     notes: list[str] = []
+    copy_of: str = ""
 
 
 class Figure(Strict):
@@ -242,15 +246,14 @@ def validated(where: str, model: type[Model], content: Any) -> Model:
         raise SuiteError(f"{where}: {key} is {first['input']!r}: {first['msg']}") from None
 
 
-def load_folder(folder: str, model: type[Model], extra: list[Path] | None = None) -> dict[str, Model]:
+def load_folder(folder: str, model: type[Model]) -> dict[str, Model]:
     """All entries of benchmarks/<folder>/*.yml by name; a name may stand only once."""
     found: dict[str, Model] = {}
-    for path in [*sorted((FOLDER / folder).glob("*.yml")), *(extra or [])]:
+    for path in sorted((FOLDER / folder).glob("*.yml")):
         for name, content in load_yaml(path).items():
             if name in found:
                 raise SuiteError(f"{path}: {name} is defined twice; rename one")
-            where = path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
-            found[name] = validated(f"{where}: {name}", model, content)
+            found[name] = validated(f"{path.relative_to(ROOT)}: {name}", model, content)
     return found
 
 

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from benchmarks import catalogue, config
+from benchmarks import catalogue, config, own
 from benchmarks.catalogue import ROOT, Declared
 from benchmarks.config import Budget, Dataset, Profile, Run
 from benchmarks.errors import SuiteError, unknown
@@ -62,7 +62,8 @@ class Definitions:
             raise unknown("profile", "profile", profile, self.profiles)
         self.name = profile
         self.profile = self._inherit(profile)
-        self.runs = config.load_folder("runs", Run, [extra_runs] if extra_runs else [])
+        self.runs = config.load_folder("runs", Run)
+        self.runs |= own.load(extra_runs, self.runs) if extra_runs else {}
         self.datasets = config.load_file("datasets.yml", Dataset)
         self.networks = config.load_yaml(config.FOLDER / "networks.yml")
         self._provided: dict[str, set[str]] = {}

@@ -125,6 +125,10 @@ def open_trained(record: RunRecord, folder: Path, root: Path, references: Path, 
 
     def classifier() -> Classifier:
         assert judge_folder is not None
+        if not (judge_folder / "metrics.json").exists():
+            raise NotRunError(
+                f"classifier {judge_folder.parent.name} is not trained yet; run snakemake for the table first"
+            )
         judge = read(judge_folder / "run.json", RunRecord)
         if judge.status != "ok":
             raise NotRunError(f"classifier {judge.run}: training {judge.status}: {judge.reason}")

@@ -110,6 +110,20 @@ class RunRecord(Record):
     started: str = ""
 
 
+class Contract(Record):
+    """`contract.json`: the contract tests of a user's run, each with what is wrong (empty: it holds)."""
+
+    run: str
+    status: Status
+    reason: str = ""
+    checks: dict[str, str] = {}
+
+    @property
+    def failed(self) -> list[str]:
+        """A line for each check that failed."""
+        return [f"{self.run}: contract: {name}: {wrong}" for name, wrong in self.checks.items() if wrong]
+
+
 def write_text(path: Path, text: str) -> None:
     """Write atomically: readers see the old file or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)

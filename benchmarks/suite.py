@@ -4,17 +4,19 @@ Imports no torch: Snakemake parses this at every call.
 """
 
 import hashlib
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from benchmarks import catalogue, config, systems
+from benchmarks import catalogue, config, own, systems
 from benchmarks.catalogue import ROOT
-from benchmarks.config import Cell, Claim, Figure, Table
+from benchmarks.config import Claim, Figure, Table
 from benchmarks.definitions import Definitions
 from benchmarks.errors import unknown
+from benchmarks.own import listed
 from benchmarks.records import canonical
 
 
@@ -33,23 +35,29 @@ class Job:
         return f"{self.run}/seed{self.seed}"
 
 
-def as_list(value: str | list[str] | None) -> list[str]:
-    """One name or several, as a list."""
-    return [] if value is None else [value] if isinstance(value, str) else value
-
-
 class Suite(Definitions):
-    """Everything that benchmarks/*.yml says, checked, for one profile."""
+    """Everything that benchmarks/*.yml says, checked, for one profile.
 
-    def __init__(self, profile: str, extra_runs: Path | None = None, only: list[str] | None = None):
+    `compare` names tables of which a copy has the runs of `extra_runs` too; nothing else is made unless `only` says so.
+    """
+
+    def __init__(
+        self,
+        profile: str,
+        extra_runs: Path | None = None,
+        only: list[str] | None = None,
+        compare: list[str] | None = None,
+    ):
         super().__init__(profile, extra_runs)
-        self.extra_runs, self.only = extra_runs, only or []
+        only = only or compare
+        self.extra_runs, self.only, self.compare = extra_runs, only or [], compare or []
         self.from_file = frozenset(config.load_yaml(extra_runs)) if extra_runs else frozenset()
         self.own = set(self.from_file)
         self.tables = config.load_folder("tables", Table)
         self.figures = config.load_folder("figures", Figure)
         self.claims = config.load_folder("claims", Claim)
         # `only` chooses runs; what is measured of a run stays the same, so that nothing is measured twice
+        copies = own.copies(self, self.compare)
         self.everything = dict(self.wanted)
         self.__dict__.pop("wanted")
         if only:
@@ -60,8 +68,10 @@ class Suite(Definitions):
             self.figures = {k: v for k, v in self.figures.items() if k in only}
             self.claims = {k: v for k, v in self.claims.items() if k in only}
             self.own |= set(only) & set(self.runs)
+        self.tables |= copies
         if self.own:
-            self.tables["own-runs"] = self.own_table(alone=bool(only))
+            self.tables["own-runs"] = own.table_of(self, alone=bool(only))
+            self.__dict__.pop("wanted")  # the table widens it
         self.check()
 
     def check(self) -> None:
@@ -78,23 +88,15 @@ class Suite(Definitions):
                     raise unknown(f"run {run}", "metric", metric, catalogue.metrics())
             self.specification(run)
 
-    def own_table(self, alone: bool) -> Table:
-        """A user's runs by every metric that applies, above all other wanted runs on the same datasets."""
-        used = {self.dataset_of(run)[0] for run in self.own}
-        others = [] if alone else sorted(r for r in self.wanted if r not in self.own and self.dataset_of(r)[0] in used)
-        labels = sorted(set().union(*(self.wanted[run] for run in self.own)))
-        self.__dict__.pop("wanted")  # the table widens it
-        return Table(
-            paper="Your own",
-            number="runs",
-            title="by every metric that applies, beside the suite's on the same data",
-            rows=[Cell(label=run, run=run) for run in [*sorted(self.own), *others]],
-            columns=[Cell(label=metric, metric=metric) for metric in labels],
-        )
+    def narrow(self, tables: dict[str, Table]) -> None:
+        """Let these tables be everything."""
+        self.tables, self.figures, self.claims, self.own = tables, {}, {}, set()
+        for cached in ("wanted", "jobs", "problems"):
+            self.__dict__.pop(cached, None)
 
     def choose(self, run: str, metric: str | list[str]) -> str:
         """The first of the metrics that the run can serve; the first of all if it can serve none."""
-        names = as_list(metric)
+        names = listed(metric)
         for name in names:
             if name not in catalogue.metrics():
                 raise unknown(f"run {run}", "metric", name, catalogue.metrics())
@@ -187,12 +189,19 @@ class Suite(Definitions):
 
     def command_options(self, run: str) -> str:
         """Options of a job's command; the runs file only where the run is in it, so that adding one reruns no other."""
-        return f"--profile {self.name}" + (f" --runs {self.extra_runs}" if run in self.from_file else "")
+        runs = f" --runs {shlex.quote(str(self.extra_runs))}" if run in self.from_file else ""
+        return f"--profile {self.name}{runs}"
 
     def report_options(self) -> str:
         """Options of the commands that see all runs."""
-        runs = f" --runs {self.extra_runs}" if self.extra_runs else ""
-        return f"--profile {self.name}{runs}" + (f" --only {' '.join(self.only)}" if self.only else "")
+        runs = f" --runs {shlex.quote(str(self.extra_runs))}" if self.extra_runs else ""
+        named = {"only": self.only, "compare": self.compare}
+        chosen = "".join(f" --{option} {' '.join(names)}" for option, names in named.items() if names)
+        return f"--profile {self.name}{runs}{chosen}"
+
+    def contract_code(self, run: str) -> str:
+        """Hash of the code that the contract tests of this run depend on."""
+        return self.code(run) + catalogue.code_hash({ROOT / "benchmarks" / "contract.py"})
 
     def reference_files(self, run: str) -> list[str]:
         """What evaluating the run needs besides its weights: a problem's reference, an evaluated classifier."""

@@ -4,7 +4,7 @@ import ast
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from benchmarks import catalogue
+from benchmarks import catalogue, own
 from benchmarks.catalogue import ROOT, Declared
 from benchmarks.config import Run, load_folder
 from benchmarks.errors import SuiteError, unknown
@@ -131,7 +131,7 @@ def metrics_markdown() -> str:
 
 def listing(as_markdown: bool = False, extra_runs: Path | None = None) -> str:
     """The registry, with the methods that a runs file names."""
-    methods = known(load_folder("runs", Run, [extra_runs]) if extra_runs else None)
+    methods = known(own.load(extra_runs, load_folder("runs", Run)) if extra_runs else None)
     return markdown(methods) if as_markdown else text(methods)
 
 

@@ -2,10 +2,8 @@
 
 from typing import Any
 
-import torch
-
+from benchmarks.contract import case_of, few_images
 from benchmarks.suite import Suite
-from methods.build import build_method
 from methods.data import Images
 from methods.method import Method
 
@@ -66,24 +64,10 @@ SUITE = Suite("smoke")
 
 def images_of(run: str) -> Images:
     """A few images of the run's shape; none for a problem."""
-    name, dataset = SUITE.dataset_of(run)
-    if dataset.kind == "problem":
-        return Images(torch.zeros(1, 0, dtype=torch.uint8))
-    generator = torch.Generator().manual_seed(1)
-    n = 8 if dataset.x_shape[-1] > 8 else 32
-    pixels = torch.randint(0, 2, (n, *dataset.x_shape), generator=generator, dtype=torch.uint8) * 255
-    labels = torch.arange(n) % 10
-    if name.endswith("-pair"):  # every other image is of the target domain
-        labels[::2] = -1
-    return Images(pixels, labels)
+    return few_images(*SUITE.dataset_of(run))
 
 
 def method_of(run: str, seed: int = 0) -> tuple[Method, Images, dict[str, Any]]:
     """(method, images, specification) with initial weights."""
-    from benchmarks.problems import PROBLEMS
-
-    torch.manual_seed(seed)
-    specification, images = SUITE.specification(run), images_of(run)
-    name = SUITE.dataset_of(run)[0]
-    problem = PROBLEMS[name]() if name in PROBLEMS else None
-    return build_method(specification, images.x_shape, problem), images, specification
+    case = case_of(SUITE, run)
+    return case.method(seed), case.images, case.specification

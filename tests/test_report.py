@@ -1,7 +1,6 @@
 """Verdicts and claims by their stated rules, on numbers made for the purpose."""
 
 import json
-import re
 from pathlib import Path
 
 import pandas
@@ -115,17 +114,3 @@ def test_cells_read_well():
     assert tables.ours(Cell(metric="elbo", mean=-89.6, spread=0.5, seeds=3, kind="bound")) == "≥ -89.60 ± 0.5000 (n=3)"
     assert tables.ours(Cell(verdict="not run", reason="no data")) == "not run: no data"
     assert tables.paper(Cell(published=Published(-83.6, 0.4, "-83.6", "own", "approximate"))) == "≈ -83.6 ± 0.4"
-
-
-def test_the_readmes_own_method_works(tmp_path, monkeypatch):
-    blocks = re.findall(r"```(?:python|yaml)\n# (mine\.\w+)\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
-    assert [name for name, _ in blocks] == ["mine.py", "mine.yml"]
-    for name, text in blocks:
-        (tmp_path / name).write_text(text)
-    monkeypatch.chdir(tmp_path)
-    suite = Suite("smoke", Path("mine.yml"))
-    assert "own-runs" in suite.tables
-    from methods.build import build_method
-
-    method = build_method(suite.specification("squared-kl"), (1, 8, 8))
-    assert set(method.players()) == {"model"}

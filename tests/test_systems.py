@@ -11,7 +11,7 @@ import numpy
 import pandas
 import pytest
 
-from benchmarks import catalogue, config, systems
+from benchmarks import catalogue, config, own, systems
 from benchmarks.cli import main
 from benchmarks.errors import SuiteError
 from benchmarks.report import correspondence, figures, page
@@ -55,7 +55,7 @@ def own_method(tmp_path, literal):
         "  train: {steps: 1, batch_size: 8, learning_rate: 0.001}\n"
     )
     catalogue.parse.cache_clear()
-    return runs, SimpleNamespace(runs=config.load_folder("runs", config.Run, [runs]), only=[])
+    return runs, SimpleNamespace(runs=own.load(runs, config.load_folder("runs", config.Run)), only=[])
 
 
 def test_a_users_method_is_listed_and_related(tmp_path, capsys):

@@ -53,7 +53,8 @@ def tune_process(threads: int) -> None:
 
 def suite_of(arguments: argparse.Namespace) -> Suite:
     """The suite that the common options describe."""
-    return Suite(arguments.profile, Path(arguments.runs) if arguments.runs else None, arguments.only or None)
+    runs = Path(arguments.runs) if arguments.runs else None
+    return Suite(arguments.profile, runs, arguments.only, arguments.compare)
 
 
 def job_folder(arguments: argparse.Namespace) -> Path:

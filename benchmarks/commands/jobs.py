@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.commands.common import Add, job_folder, locked, suite_of, tune_process
+from benchmarks.commands.own import bring
 from benchmarks.gpu_lease import lease
 from benchmarks.suite import Suite
 
@@ -75,7 +76,9 @@ def compute_early(arguments: argparse.Namespace, suite: Suite, folder: Path, dev
 
 
 def evaluate(arguments: argparse.Namespace) -> int:
-    """Compute the metrics of one trained run and seed that are not there yet."""
+    """Compute the metrics of one trained run and seed that are not there yet; of a file, those of a table."""
+    if arguments.name is not None or Path(arguments.run).is_file():
+        return bring(arguments)
     from benchmarks import metric_files
     from benchmarks.records import RunRecord, read
 
@@ -116,12 +119,17 @@ def register(add: Add) -> None:
     """The commands and their options."""
     for command in (train, evaluate):
         options = add(command)
-        options.add_argument("run")
+        options.add_argument("run", help="a run" + ("; or samples.npz, images, weights" if command is evaluate else ""))
         options.add_argument("--seed", type=int, default=0)
         options.add_argument("--device", default=os.environ.get("VGB_DEVICE", "auto"), help="auto, cpu, cuda or cuda:N")
         options.add_argument("--threads", type=int, default=1)
         if command is train:
             options.add_argument("--checkpoint-seconds", type=float, default=60.0)
+        else:
+            options.add_argument("--as", dest="name", help="the row's name, for a file from elsewhere")
+            options.add_argument("--table", help="the table whose metrics and rows it gets")
+            options.add_argument("--dataset", help="the dataset of the images, where the table has several")
+            options.add_argument("--run", dest="like", help="the run whose networks the weights are of")
     options = add(reference)
     options.add_argument("problem")
     options.add_argument("--threads", type=int, default=1)

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pandas
 
@@ -46,29 +47,34 @@ def results_of(path: Path, metric: str) -> list[Result]:
     )
 
 
+def rows_of(suite: Suite, job: Job, folder: Path) -> list[dict[str, Any]]:
+    """A row for each metric of one job (and round), from its records in `folder`."""
+    record = record_of(folder, job, suite.name)
+    common = {name: getattr(record, name) for name in RUN_COLUMNS}
+    common |= {
+        "method": job.specification["method"].rsplit(":", 1)[1],
+        "paper_dataset": suite.run(job.run).dataset,
+        "train_status": record.status,
+        "train_reason": record.reason,
+        "parameters": json.dumps(record.parameters),
+        "versions": json.dumps(record.versions),
+    }
+    rows = []
+    for metric in job.metrics:
+        results = results_of(folder / f"{metric}.json", metric)
+        for result in results:
+            values = result.model_dump()
+            values["details"] = json.dumps(values["details"])
+            values["evaluation_seconds"] = values.pop("seconds")
+            rows.append({**common, **values, "final": result is results[-1]})
+    return rows
+
+
 def collect(suite: Suite) -> pandas.DataFrame:
     """Read every record of the profile's jobs; writes results.parquet, results.csv and results.json."""
-    rows = []
-    for key, job in suite.jobs.items():
-        folder = folder_of(suite) / key
-        record = record_of(folder, job, suite.name)
-        common = {name: getattr(record, name) for name in RUN_COLUMNS}
-        common |= {
-            "method": job.specification["method"].rsplit(":", 1)[1],
-            "paper_dataset": suite.run(job.run).dataset,
-            "train_status": record.status,
-            "train_reason": record.reason,
-            "parameters": json.dumps(record.parameters),
-            "versions": json.dumps(record.versions),
-        }
-        for metric in job.metrics:
-            results = results_of(folder / f"{metric}.json", metric)
-            for result in results:
-                values = result.model_dump()
-                values["details"] = json.dumps(values["details"])
-                values["evaluation_seconds"] = values.pop("seconds")
-                rows.append({**common, **values, "final": result is results[-1]})
-    frame = pandas.DataFrame(rows)
+    frame = pandas.DataFrame(
+        [row for key, job in suite.jobs.items() for row in rows_of(suite, job, folder_of(suite) / key)]
+    )
     frame.to_parquet(folder_of(suite) / "results.parquet", index=False)
     frame.to_csv(folder_of(suite) / "results.csv", index=False)
     frame.to_json(folder_of(suite) / "results.json", orient="records", indent=1)

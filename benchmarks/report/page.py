@@ -8,7 +8,7 @@ import pandas
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from benchmarks.catalogue import ROOT
-from benchmarks.report import claims, compare, correspondence, figures, ranking, tables, verdicts
+from benchmarks.report import against, claims, compare, correspondence, figures, ranking, tables, verdicts
 from benchmarks.report.frame import load
 from benchmarks.suite import Suite
 
@@ -81,7 +81,9 @@ def render(suite: Suite) -> Path:
     frame = load(suite)
     if frame.empty:  # `only` asks for figures that need no run
         frame = frame.reindex(columns=["run", "seed", "metric", "status", "reason", "final", "train_status", "seconds"])
-    grids = {name: compare.table_cells(suite, frame, name, table) for name, table in suite.tables.items()}
+    grids = {
+        name: compare.table_cells(suite, frame, table.copy_of or name, table) for name, table in suite.tables.items()
+    }
     heads = {name: tables.write(suite, name, suite.tables[name], grid, folder) for name, grid in grids.items()}
     drawn = {name: figures.draw(suite, name, figure, frame, folder) for name, figure in suite.figures.items()}
     outcomes = claims.decide(suite, frame)
@@ -97,6 +99,9 @@ def render(suite: Suite) -> Path:
             grids=grids,
             heads=heads,
             drawn=drawn,
+            against=against.write(suite, frame, set(suite.from_file), folder),
+            against_rule=against.RULE,
+            contracts=against.contracts(suite),
             correspondence=correspondence.section(suite, folder),
             outcomes=outcomes,
             counts=compare.verdict_counts(grids),

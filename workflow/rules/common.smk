@@ -8,17 +8,18 @@ from benchmarks.resources import limits
 from benchmarks.suite import Suite
 
 PROFILE = config.get("profile", "quick")
-RUNS = config.get("runs", "")
-ONLY = str(config.get("only", "")).replace(",", " ").split()
+RUNS = str(config.get("runs", ""))
+ONLY, COMPARE = (
+    str(config.get(key, "")).replace(",", " ").split() for key in ("only", "compare")
+)
+KEYS = ("profile", "runs", "only", "compare", "data_root")
 DATA_ROOT = config.get("data_root", "")
 
 try:
     for key in config:
-        if key not in ("profile", "runs", "only", "data_root"):
-            raise unknown(
-                "--config", "key", key, ("profile", "runs", "only", "data_root")
-            )
-    SUITE = Suite(PROFILE, Path(RUNS) if RUNS else None, ONLY)
+        if key not in KEYS:
+            raise unknown("--config", "key", key, KEYS)
+    SUITE = Suite(PROFILE, Path(RUNS) if RUNS else None, ONLY, COMPARE)
     use_data_root(DATA_ROOT)
     JOBS = SUITE.jobs
 except SuiteError as error:
@@ -31,6 +32,7 @@ RETRIES = (
 )  # a cluster's job parses this too: attempts would multiply
 TRAINED = [f"{FOLDER}/{folder}/run.json" for folder in JOBS]
 EVALUATED = [f"{FOLDER}/{folder}/metrics.json" for folder in JOBS]
+CONTRACTS = [f"{FOLDER}/{run}/contract.json" for run in sorted(SUITE.from_file)]
 REFERENCES = [f"{FOLDER}/references/{name}.json" for name in SUITE.problems]
 
 

@@ -27,6 +27,7 @@ rule collect:
 rule report:
     input:
         f"{FOLDER}/results.parquet",
+        CONTRACTS,
     output:
         f"reports/{PROFILE}/index.html",
     log:

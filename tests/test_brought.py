@@ -1,0 +1,168 @@
+"""Results from elsewhere: samples and weights get a row of a table, or one line that says what is wrong with them."""
+
+import json
+import zipfile
+from pathlib import Path
+
+import numpy
+import pytest
+import torch
+from documents import refusal
+from PIL import Image
+from safetensors.torch import save_file
+
+from benchmarks import brought
+from benchmarks.cli import main
+from benchmarks.suite import Suite
+
+GREY = "unifying-infogan-vaegan"  # on digits-grey in profile smoke
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """An empty current folder."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def samples(folder, name="samples.npz", n=64, **arrays):
+    """A file of samples of 8x8 pixels."""
+    random = numpy.random.default_rng(0)
+    numpy.savez(folder / name, **(arrays or {"samples": random.integers(0, 256, (n, 8, 8), numpy.uint8)}))
+    return folder / name
+
+
+def test_samples_get_a_row_by_what_needs_samples_only(here, capsys):
+    assert main(["evaluate", str(samples(here)), "--as", "mine", "--table", GREY, "--profile", "smoke"]) == 0
+    text = capsys.readouterr().out
+    assert "| mine (brought: samples.npz; code accuracy not run: Samples gives no code" in text
+    folder = here / "results" / "smoke" / "own" / "mine"
+    records = {path.stem: json.loads(path.read_text()) for path in folder.glob("*.json")}
+    assert records["run"]["status"] == "ok"
+    assert records["metrics"]["metrics"] == {
+        "classifier_fid": "not run",
+        "classifier_score": "not run",
+        "sharpness": "ok",
+    }
+    assert "is not trained yet" in records["classifier_fid"]["results"][0]["reason"]
+    assert text == (here / "reports" / "smoke" / f"{GREY}-with-mine.md").read_text() + "\n"
+
+
+def test_the_metric_sees_the_images_that_were_brought(here):
+    pixels = numpy.random.default_rng(0).integers(0, 256, (16, 1, 8, 8), numpy.uint8)
+    suite = Suite("smoke", None, [GREY])
+    path = samples(here, x=pixels)
+    brought.bring(suite, path, "mine", GREY, root=here)
+    found = json.loads((here / "results/smoke/own/mine/sharpness.json").read_text())["results"][0]
+    from benchmarks.datasets import load
+    from benchmarks.metrics.sharpness import edges
+
+    real = load("digits-grey", suite.datasets["digits-grey"], here, torch.device("cpu")).test_x[:16]
+    expected = edges(torch.from_numpy(pixels / 255)).mean() / edges(real).mean()
+    assert found["value"] == pytest.approx(float(expected), rel=1e-6)
+
+
+def test_layouts_and_types_are_the_same_images(here):
+    pixels = numpy.random.default_rng(0).integers(0, 256, (5, 3, 4, 6), numpy.uint8)
+    first = brought.images_of(samples(here, x=pixels), (3, 4, 6))
+    last = brought.images_of(samples(here, samples=pixels.transpose(0, 2, 3, 1)), (3, 4, 6))
+    floats = brought.images_of(samples(here, x=pixels / 255), (3, 4, 6))
+    for i, image in enumerate(pixels):
+        Image.fromarray(image.transpose(1, 2, 0)).save(here / f"{i}.png")
+    folder = brought.images_of(here, (3, 4, 6))
+    with zipfile.ZipFile(here / "images.zip", "w") as archive:
+        for path in sorted(here.glob("*.png")):
+            archive.write(path, path.name)
+        archive.write(here / "0.png", "../escaped.png")
+    inside = brought.images_of(here / "images.zip", (3, 4, 6))
+    for other in (last, folder, inside, numpy.round(floats * 255)):
+        assert (first == other).all()
+    assert not (here.parent / "escaped.png").exists()
+
+
+def test_weights_get_every_metric_of_the_table(here, capsys):
+    assert main(["train", "vae-4-point", "--profile", "smoke"]) == 0
+    weights = here / "results/smoke/vae-4-point/seed0/weights.safetensors"
+    arguments = ["evaluate", str(weights), "--as", "again", "--run", "vae-4-point", "--profile", "smoke"]
+    assert main([*arguments, "--table", "avb-table-1"]) == 0
+    found = json.loads((here / "results/smoke/own/again/log_likelihood.json").read_text())["results"][0]
+    before = json.loads((here / "results/smoke/vae-4-point/seed0/log_likelihood.json").read_text())["results"][0]
+    assert found["value"] == before["value"]  # quadrature: no noise
+    metrics = json.loads((here / "results/smoke/own/again/metrics.json").read_text())["metrics"]
+    assert metrics == dict.fromkeys(("log_likelihood", "reconstruction_error", "elbo", "aggregated_kl"), "ok")
+    assert "| log-likelihood | again | VAE | 0.0000" in capsys.readouterr().out
+
+
+def pickled(folder):
+    """An npz file that runs code where it is unpickled."""
+
+    class Hostile:
+        def __reduce__(self):
+            return (Path.touch, (folder / "hostile",))
+
+    return samples(folder, samples=numpy.array([Hostile()], dtype=object))
+
+
+def text_file(folder, name):
+    """A file of the wrong kind."""
+    (folder / name).write_text("not what it says")
+    return folder / name
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (
+            lambda f: samples(f, samples=numpy.zeros((64, 28, 28), numpy.uint8)),
+            "shape (64, 28, 28); the table's images",
+        ),
+        (lambda f: samples(f, samples=numpy.zeros(64, numpy.uint8)), "shape (64,)"),
+        (lambda f: samples(f, samples=numpy.uint8(1)), "shape ()"),
+        (lambda f: samples(f, samples=numpy.zeros((64, 8, 8), int)), "type int64; expected uint8, or floats"),
+        (lambda f: samples(f, samples=numpy.full((64, 8, 8), -1.0)), "values from -1 to -1"),
+        (lambda f: samples(f, samples=numpy.full((64, 8, 8), numpy.nan)), "values from nan"),
+        (lambda f: samples(f, n=3), "3 images; "),
+        (lambda f: samples(f, n=0), "0 images; "),
+        (lambda f: samples(f, images=numpy.zeros((64, 8, 8))), "no array samples or x; it has images"),
+        (pickled, "cannot be read as npz"),
+        (lambda f: text_file(f, "x.npz"), "cannot be read as npz"),
+        (lambda f: text_file(f, "x.zip"), "not a whole zip"),
+        (lambda f: f / "absent.npz", "no such file or folder"),
+        (lambda f: f, "no images in it"),
+    ],
+)
+def test_wrong_samples_are_one_line_and_write_nothing(here, capsys, make, message):
+    line = refusal(capsys, "evaluate", make(here), "--as", "mine", "--table", GREY)
+    assert message in line
+    assert not (here / "results" / "smoke" / "own" / "mine").exists()
+    assert not (here / "hostile").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--as", "../up", "--table", GREY], "name '../up'"),
+        (["--as", "vae-mnist-8", "--table", GREY], "has a 'vae-mnist-8' already"),
+        (["--as", "mine", "--table", "unifying-infogan-vegan"], "did you mean 'unifying-infogan-vaegan'?"),
+        (["--as", "mine"], "unknown table None"),
+        (["--table", GREY], "say --as NAME"),
+        (["--as", "mine", "--table", "unifying-table-2-left"], "say which with --dataset"),
+        (["--as", "mine", "--table", "unifying-table-2-left", "--dataset", "digit"], "did you mean 'digits-grey'?"),
+        (["--as", "mine", "--table", "avb-bounds"], "no metric of avb-bounds can be measured"),
+        (["--as", "mine", "--table", "avb-eight-schools"], "has no images"),
+        (["--as", "mine", "--table", GREY, "--run", "vae-mnist-8"], "--run is for weights"),
+    ],
+)
+def test_wrong_options_are_one_line(here, capsys, arguments, message):
+    assert message in refusal(capsys, "evaluate", samples(here), *arguments)
+
+
+def test_weights_that_do_not_fit_name_the_first_parameter(here, capsys):
+    path, rest = here / "w.safetensors", ("--as", "mine", "--table", "avb-table-1")
+    save_file({"a": torch.zeros(1)}, path)
+    assert "say with --run" in refusal(capsys, "evaluate", path, *rest)
+    assert "encoder." in (line := refusal(capsys, "evaluate", path, *rest, "--run", "vae-4-point"))
+    assert "is absent; in run vae-4-point of profile smoke it is (" in line
+    assert "unknown run" in refusal(capsys, "evaluate", path, *rest, "--run", "vae-5-point")
+    path.write_bytes(b"\x80\x04no")
+    assert "not a readable safetensors file" in refusal(capsys, "evaluate", path, *rest, "--run", "vae-4-point")
