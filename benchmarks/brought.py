@@ -10,7 +10,7 @@ from typing import Any
 import numpy
 import torch
 
-from benchmarks import catalogue, evaluate, execute, metric_files, own
+from benchmarks import catalogue, devices, evaluate, execute, metric_files, own, provenance
 from benchmarks.config import Run, Table, TrainOptions
 from benchmarks.errors import SuiteError, unknown
 from benchmarks.image_files import Decoder, content, opened
@@ -150,7 +150,7 @@ def bring(
     own.checked_name("--as", name, suite.runs)
     if table not in suite.tables:
         raise unknown("--table", "table", table, suite.tables)
-    device = execute.choose_device(device_name)
+    device = devices.choose_device(device_name)
     run, images = as_run(suite, table, source, like, dataset)
     suite.runs[name] = run
     copy = own.with_runs(suite, table, [name], note=f"brought: {source.name}")
@@ -168,12 +168,12 @@ def bring(
         tensors = weights_of(source, suite, like or name, root, device)
     folder = Path("results") / suite.name / "own" / name
     write_tensors(folder / "weights.safetensors", tensors, {"source": source.name})
-    record = execute.blank_record(suite.specification(name), 0, suite.name).model_copy(
+    record = execute.blank_record(suite.specification(name), 0, suite.name, "", root).model_copy(
         update={
             "status": "ok",
             "reason": "",
             "device": str(device),
-            "hardware": execute.hardware(device),
+            "hardware": provenance.hardware(device),
             "weights_sha256": sha256(folder / "weights.safetensors"),
         }
     )

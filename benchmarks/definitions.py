@@ -3,6 +3,7 @@
 Imports no torch: Snakemake parses this at every call.
 """
 
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -225,9 +226,20 @@ class Definitions:
             visit(part)
         return catalogue.code_hash(files)
 
-    def data_state(self, run: str) -> str:
-        """See Dataset.state: a cell that lacked its data is tried again once they are there."""
-        return self.dataset_of(run)[1].state(self.data_root)
+    def data_state(self, run: str, seed: int = 0) -> str:
+        """See Dataset.state: a cell that lacked its data is tried again once they are there.
+
+        Data that a finished training has fetched itself were `absent` at its start, and remain so for it.
+        """
+        state = self.dataset_of(run)[1].state(self.data_root)
+        path = Path("results") / self.name / run / f"seed{seed}" / "run.json"
+        if state != "present" or not path.exists():
+            return state
+        try:
+            record = json.loads(path.read_text(encoding="utf-8"))
+            return "absent" if (record["status"], record["data_state"]) == ("ok", "absent") else state
+        except (ValueError, KeyError, TypeError):  # damaged, or older than its field
+            return state
 
     @property
     def data_root(self) -> Path:

@@ -135,7 +135,7 @@ class Freshness:
             return "; ".join([*found, OLDER])
         if record.code != self.code(job.run):
             found.append(f"code {record.code} -> {self.code(job.run)}")
-        data = self.suite.data_state(job.run)
+        data = self.suite.data_state(job.run, job.seed)
         if record.data_state != data:
             found.append(f"data {record.data_state} -> {data}")
         return "; ".join(found)

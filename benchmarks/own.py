@@ -109,11 +109,15 @@ def table_of(suite: "Suite", alone: bool) -> Table:
     used = {suite.dataset_of(run)[0] for run in suite.own}
     others = [] if alone else sorted(r for r in suite.wanted if r not in suite.own and suite.dataset_of(r)[0] in used)
     labels = sorted(set().union(*(suite.wanted[run] for run in suite.own)))
+
+    def row(run: str) -> Cell:  # a metric that nothing else asks of a run, its job would not compute
+        return Cell(label=run, run=run, skip=[metric for metric in labels if metric not in suite.wanted[run]])
+
     return Table(
         paper="Your own",
         number="runs",
         title="by every metric that applies, beside the suite's on the same data",
-        rows=[Cell(label=run, run=run) for run in [*sorted(suite.own), *others]],
+        rows=[row(run) for run in [*sorted(suite.own), *others]],
         columns=[Cell(label=metric, metric=metric) for metric in labels],
     )
 

@@ -57,6 +57,7 @@ class Suite(Definitions):
         self.figures = config.load_folder("figures", Figure)
         self.claims = config.load_folder("claims", Claim)
         # `only` chooses runs; what is measured of a run stays the same, so that nothing is measured twice
+        self.everything: dict[str, set[str]] = {}
         copies = own.copies(self, self.compare)
         self.everything = dict(self.wanted)
         self.__dict__.pop("wanted")
@@ -120,7 +121,7 @@ class Suite(Definitions):
 
     @cached_property
     def wanted(self) -> dict[str, set[str]]:
-        """Run -> metrics that a table, figure or claim asks for; a user's own runs get all that apply."""
+        """Run -> metrics that a table, figure or claim asks for; all that apply, of a run that only its user names."""
         found: dict[str, set[str]] = {}
         for table in self.tables.values():
             for _, _, run, metric in self.cells(table):
@@ -133,7 +134,8 @@ class Suite(Definitions):
                 for run in quantity.runs():
                     found.setdefault(run, set()).add(quantity.metric)
         for run in self.own:
-            found.setdefault(run, set()).update(m for m in catalogue.metrics() if self.serves(run, m))
+            asked = None if run in self.from_file else self.everything.get(run)
+            found.setdefault(run, set()).update(asked or {m for m in catalogue.metrics() if self.serves(run, m)})
         for run in list(found):
             if self.judged(run, found[run]):
                 found.setdefault(self.dataset_of(run)[1].classifier, set()).add("accuracy")

@@ -178,3 +178,24 @@ def test_files_and_functions_stay_short():
     for folder in ("methods", "benchmarks", "workflow", "tests"):
         for path in (ROOT / folder).rglob("*.py"):
             assert len(path.read_text().splitlines()) <= 300, path
+
+
+def test_only_asks_of_each_run_what_its_own_command_computes():
+    everything = Suite("quick").jobs
+    for folder, job in Suite("quick", only=["vae-mnist-8", "avb-mnist-8"]).jobs.items():
+        assert job.metrics == everything[folder].metrics
+
+
+def test_data_that_a_training_fetched_itself_do_not_repeat_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("VGB_DATA_ROOT", str(tmp_path))
+    suite = Suite("laptop")
+    assert suite.data_state("vae-mnist-8") == "absent"
+    record = tmp_path / "results" / "laptop" / "vae-mnist-8" / "seed0" / "run.json"
+    record.parent.mkdir(parents=True)
+    for file in suite.dataset_of("vae-mnist-8")[1].files:
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / file).touch()
+    for status, state in (("ok", "absent"), ("not run", "present")):  # what lacked its data is tried again
+        record.write_text(f'{{"status": "{status}", "data_state": "absent"}}')
+        assert suite.data_state("vae-mnist-8") == state

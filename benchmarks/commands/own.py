@@ -11,8 +11,8 @@ def contract(arguments: argparse.Namespace) -> int:
     """Check what every method must do on one run, a line for each check; exit status 1 if one does not hold."""
     tune_process(arguments.threads)
     from benchmarks import contract
-    from benchmarks.datasets import data_root
     from benchmarks.errors import NotRunError
+    from benchmarks.machine import data_root
     from benchmarks.records import Contract, write
 
     suite = suite_of(arguments)
@@ -43,7 +43,7 @@ def bring(arguments: argparse.Namespace) -> int:
     suite = suite_of(arguments)
     tune_process(arguments.threads)
     from benchmarks.brought import bring as run
-    from benchmarks.datasets import data_root
+    from benchmarks.machine import data_root
     from benchmarks.report import against, compare, tables
     from benchmarks.report.frame import folder_of, rows_of
     from benchmarks.suite import Job

@@ -37,14 +37,13 @@ REFERENCES = [f"{FOLDER}/references/{name}.json" for name in SUITE.problems]
 
 
 # What a job is told of its run: asked several times for each job, and the same for all seeds.
-options_of, specification_of, metrics_of, code_of, data_of, references_of = map(
+options_of, specification_of, metrics_of, code_of, references_of = map(
     cache,
     (
         SUITE.command_options,
         SUITE.specification_json,
         SUITE.metrics_json,
         SUITE.code,
-        SUITE.data_state,
         SUITE.reference_files,
     ),
 )

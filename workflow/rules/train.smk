@@ -19,7 +19,7 @@ rule train:
         options=lambda wildcards: options_of(wildcards.run),
         specification=lambda wildcards: specification_of(wildcards.run),
         code=lambda wildcards: code_of(wildcards.run),
-        data=lambda wildcards: data_of(wildcards.run),
+        data=lambda wildcards: SUITE.data_state(wildcards.run, int(wildcards.seed)),
     shell:
         "python -m benchmarks train {wildcards.run} --seed {wildcards.seed} {params.options}"
         " --threads {threads} 2> {log}"
