@@ -12,6 +12,11 @@ class NotRunError(Exception):
     """A cell that cannot be computed here and now; the message is the reason, shown as `not run: ...`."""
 
 
+def first_line(error: BaseException) -> str:
+    """The first line of an error's message; its kind where it says nothing."""
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
 def unknown(where: str, what: str, value: object, accepted: Iterable[str]) -> SuiteError:
     """The error for a name that is not among the accepted ones, with the nearest match."""
     names = sorted(accepted)

@@ -11,7 +11,7 @@ import torch
 
 from benchmarks import catalogue
 from benchmarks.catalogue import Declared
-from benchmarks.errors import NotRunError, SuiteError
+from benchmarks.errors import NotRunError, SuiteError, first_line
 from benchmarks.execute import choose_device, load_trained, seed_of
 from benchmarks.metric_files import (
     classifier_folder,
@@ -24,6 +24,7 @@ from benchmarks.metric_files import (
 from benchmarks.records import MetricFile, Result, RunRecord, Status, read, write
 from benchmarks.trained import Classifier, Estimate, Trained
 from methods.checkpoint import load_weights
+from methods.files import DamagedError, WriteError
 
 
 def run_metric(declared: Declared, trained: Trained, options: dict[str, Any], step: int, seed: int) -> Result:
@@ -53,9 +54,13 @@ def run_metric(declared: Declared, trained: Trained, options: dict[str, Any], st
         )
     except NotRunError as reason:
         return Result(**common, status="not run", reason=str(reason))
+    except WriteError:
+        raise
+    except (SuiteError, DamagedError) as error:
+        return Result(**common, status="failed", reason=str(error))
     except Exception as error:
         traceback.print_exc()
-        return Result(**common, status="failed", reason=f"{type(error).__name__}: {str(error).splitlines()[0]}")
+        return Result(**common, status="failed", reason=f"{type(error).__name__}: {first_line(error)}")
 
 
 def snapshots(folder: Path, steps: list[int]) -> list[tuple[int, Path]]:
@@ -102,7 +107,6 @@ def compute(
                 try:
                     trained = open_trained(record, folder, root, references, choose_device(device_name))
                 except (SuiteError, NotRunError, ValueError) as error:
-                    traceback.print_exc()
                     failure = "not run" if isinstance(error, NotRunError) else "failed", str(error)
             if failure is not None:
                 found = refused(name, declared, *failure)

@@ -2,17 +2,14 @@
 
 import hashlib
 import itertools
-import platform
 import resource
 import shutil
-import subprocess
 import sys
 import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -20,19 +17,21 @@ import torch
 
 from benchmarks import datasets
 from benchmarks.config import Dataset, dataset_named, load_file
-from benchmarks.errors import NotRunError, SuiteError
+from benchmarks.errors import NotRunError, SuiteError, first_line
 from benchmarks.fractions import part_of
+from benchmarks.machine import commit, hardware, versions
 from benchmarks.problems import problem_named
-from benchmarks.records import RunRecord, canonical, sha256, write
+from benchmarks.records import RunRecord, canonical, read, write
 from methods.build import build_method
 from methods.checkpoint import load_weights, read_tensors
 from methods.data import Images
+from methods.files import DamagedError, WriteError, content_sum, file_sum, replacing
 from methods.labels import HIDDEN
 from methods.method import Method
 from methods.networks import lay_out
-from methods.train import ForeignCheckpointError, Interrupted, Trainer, settings_from
+from methods.train import ForeignCheckpointError, Interrupted, NonFiniteLossError, Trainer, settings_from
 
-PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "numpyro", "snakemake")
+FINISHED = "trained.json"  # the record once more: Snakemake deletes run.json when a call is killed after it was written
 
 
 def seed_of(run: str, seed: int, purpose: str) -> int:
@@ -48,37 +47,6 @@ def choose_device(name: str) -> torch.device:
     if name.startswith("cuda") and not torch.cuda.is_available():
         raise SuiteError(f"device {name}: this PyTorch ({torch.__version__}) sees no GPU; use auto or cpu")
     return torch.device(name)
-
-
-def versions() -> dict[str, str]:
-    """Versions of what the numbers depend on."""
-    found = {"python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
-
-
-def commit() -> str:
-    """The repository's commit, with `+` if files differ from it; empty outside git."""
-    try:
-        head = subprocess.run(["git", "describe", "--always", "--dirty=+"], capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return ""
-    return head.stdout.strip()
-
-
-def hardware(device: torch.device) -> str:
-    """The processor or GPU by name."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
 
 
 def open_data(name: str, root: Path, device: torch.device) -> tuple[datasets.Data | None, Any, Images]:
@@ -144,13 +112,13 @@ def blank_record(specification: dict[str, Any], seed: int, profile: str) -> RunR
 
 
 def play(trainer: Trainer) -> dict[str, float]:
-    """Train to the end. A checkpoint of another specification (the run was edited after a kill) is set aside."""
+    """Train to the end. A checkpoint of another specification (the run was edited), or a damaged one, is set aside."""
     try:
         return trainer.run()
-    except ForeignCheckpointError as error:
-        aside = trainer.checkpoint.parent.with_name(f"checkpoint.stale.{int(time.time())}")
+    except (ForeignCheckpointError, DamagedError) as error:
+        aside = trainer.checkpoint.parent.with_name(f"checkpoint.stale.{time.time_ns()}")
         trainer.checkpoint.parent.rename(aside)
-        print(f"{error}: set aside as {aside.name}, starting afresh", file=sys.stderr)
+        print(f"{str(error).partition(';')[0]}: set aside as {aside.name}, starting afresh", file=sys.stderr)
         return trainer.run()
 
 
@@ -168,6 +136,13 @@ def training_part(specification: dict[str, Any], images: Images, seed: int) -> I
     return part_of(images, specification["fraction"], specification["rest"], number)
 
 
+def data_key(images: Images) -> str:
+    """A short hash of the training images: of how many there are, and of 1,000 of them and their labels."""
+    chosen = torch.linspace(0, len(images) - 1, min(len(images), 1000), dtype=torch.float64).long()
+    tensors = [images.pixels] if images.labels is None else [images.pixels, images.labels]
+    return content_sum((str(tuple(t.shape)), t[chosen].cpu().numpy().tobytes()) for t in tensors)[:16]
+
+
 @dataclass(frozen=True)
 class Setting:
     """What every candidate of one training shares: its record, images, score on validation data, and how to save."""
@@ -179,14 +154,31 @@ class Setting:
     code: str
     checkpoint_seconds: float
 
+    def identity(self, specification: dict[str, Any]) -> dict[str, Any]:
+        """All that determines the weights."""
+        return {
+            "specification": canonical(specification),
+            "code": self.code,
+            "seed": self.record.seed,
+            "data": data_key(self.images),
+        }
+
+    def ended(self, weights: Path, identity: dict[str, Any]) -> dict[str, Any] | None:
+        """How the training that left these weights ended; None if there are none, or others, or damaged ones."""
+        try:
+            metadata = read_tensors(weights)[1] if weights.exists() else {}
+        except DamagedError as error:
+            print(f"{error.what}: training again", file=sys.stderr)
+            return None
+        return metadata["found"] if metadata.get("identity") == identity else None
+
     def train(self, tried: dict[str, Any], place: Path) -> dict[str, Any]:
         """Train with the options `tried` in `place`, or read how that ended: a killed search continues behind it."""
         run, seed = self.record.run, self.record.seed
         specification = with_options(self.record.specification, tried)
-        identity = {"specification": canonical(specification), "code": self.code, "seed": seed}
-        weights = place / "weights.safetensors"
-        if tried and weights.exists() and read_tensors(weights)[1].get("identity") == identity:
-            return read_tensors(weights)[1]["found"]
+        identity = self.identity(specification)
+        if tried and (found := self.ended(place / "weights.safetensors", identity)) is not None:
+            return found
         method = build(specification, self.images, self.problem, seed)
         torch.manual_seed(seed_of(run, seed, "noise"))
         trainer = Trainer(
@@ -215,8 +207,8 @@ def search(setting: Setting, folder: Path) -> dict[str, Any]:
     best = min(range(len(tries)), key=lambda number: ends[number]["score"])
     if tries[best]:
         for name in ("weights.safetensors", "history.parquet"):
-            shutil.copyfile(places[best] / name, folder / name)
-        shutil.rmtree(folder / "search")
+            with replacing(folder / name) as temporary:
+                shutil.copyfile(places[best] / name, temporary)
     return {
         "steps": int(ends[best]["steps"]),
         "seconds": round(sum(end["seconds"] for end in ends), 2),
@@ -233,8 +225,14 @@ def train_to_end(
     """Train what the record describes (or continue) and write its weights; the record, completed."""
     data, problem, images = open_data(record.dataset, root, device)
     images = training_part(record.specification, images, record.seed)
-    found = search(Setting(record, images, problem, validation(record.specification, data), code, every), folder)
+    setting = Setting(record, images, problem, validation(record.specification, data), code, every)
+    identity = content_sum([("", canonical(setting.identity(record.specification)).encode())])[:16]
+    finished = finished_before(folder, identity)
+    if finished is not None:
+        return finished
+    found = search(setting, folder)
     found |= {
+        "identity": identity,
         "status": "ok",
         "reason": "",
         "device": str(device),
@@ -242,9 +240,24 @@ def train_to_end(
         "peak_memory_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
         "images": len(images),
         "labelled_images": 0 if images.labels is None else int((images.labels != HIDDEN).sum()),
-        "weights_sha256": sha256(folder / "weights.safetensors"),
+        "weights_sha256": file_sum(folder / "weights.safetensors"),
     }
-    return record.model_copy(update=found)
+    record = record.model_copy(update=found)
+    write(folder / FINISHED, record)
+    for superseded in ("checkpoint", "search"):
+        shutil.rmtree(folder / superseded, ignore_errors=True)
+    return record
+
+
+def finished_before(folder: Path, identity: str) -> RunRecord | None:
+    """The record of this very training, if it has ended already and its weights are whole."""
+    weights = folder / "weights.safetensors"
+    try:
+        record = read(folder / FINISHED, RunRecord)
+    except (SuiteError, DamagedError):
+        return None
+    whole = record.identity == identity and weights.exists() and file_sum(weights) == record.weights_sha256
+    return record if whole else None
 
 
 def train(
@@ -258,17 +271,21 @@ def train(
     code: str = "",
     checkpoint_seconds: float = 60.0,
 ) -> RunRecord:
-    """Train one run and seed; writes `run.json` whatever happens. Raises Interrupted after SIGTERM or Ctrl-C."""
+    """Train one run and seed; writes `run.json` whatever happens.
+
+    Raises Interrupted after SIGTERM or Ctrl-C, and WriteError.
+    """
     record = blank_record(specification, seed, profile)
     try:
         record = train_to_end(record, folder, root, choose_device(device_name), code, checkpoint_seconds)
     except NotRunError as reason:
         record = record.model_copy(update={"status": "not run", "reason": str(reason)})
-    except Interrupted:
+    except (Interrupted, WriteError):
         raise
-    except (SuiteError, ValueError, RuntimeError) as error:
-        traceback.print_exc()
-        record = record.model_copy(update={"reason": f"{type(error).__name__}: {str(error).splitlines()[0]}"})
+    except Exception as error:  # a user's method may raise anything
+        if not isinstance(error, SuiteError | DamagedError | NonFiniteLossError):
+            traceback.print_exc()
+        record = record.model_copy(update={"reason": f"{type(error).__name__}: {first_line(error)}"})
     write(folder / "run.json", record)
     return record
 
@@ -276,7 +293,7 @@ def train(
 def load_trained(record: RunRecord, folder: Path, root: Path, device: torch.device):
     """(method, data, problem) of a finished run; SuiteError if the weights are not those it wrote."""
     weights = folder / "weights.safetensors"
-    if not weights.exists() or sha256(weights) != record.weights_sha256:
+    if not weights.exists() or file_sum(weights) != record.weights_sha256:
         raise SuiteError(f"{weights}: missing or not the file that run.json describes; delete run.json to retrain")
     data, problem, images = open_data(record.dataset, root, device)
     method = build(with_options(record.specification, record.chosen), images, problem, record.seed)

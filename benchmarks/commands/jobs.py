@@ -98,14 +98,14 @@ def evaluate(arguments: argparse.Namespace) -> int:
 def reference(arguments: argparse.Namespace) -> int:
     """Make the reference draws of a problem."""
     tune_process(arguments.threads)
-    from benchmarks.records import write_text
+    from benchmarks.records import write_json
     from benchmarks.references.draws import make_reference
 
     budget = {"quick": "quick", "quick-seeds": "quick", "smoke": "smoke"}.get(arguments.profile, "full")
     folder = Path("results") / arguments.profile / "references"
     with locked(folder / f".{arguments.problem}"):
         found = make_reference(arguments.problem, folder, REFERENCES[budget])
-        write_text(folder / f"{arguments.problem}.json", json.dumps(found, indent=1) + "\n")
+        write_json(folder / f"{arguments.problem}.json", found)
     return 0
 
 

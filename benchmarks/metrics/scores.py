@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.trained import Trained
+from methods.files import DamagedError, read_arrays, write_arrays
 
 Judge = Callable[[Tensor], tuple[Tensor, Tensor]]
 Moments = tuple[numpy.ndarray, numpy.ndarray]
@@ -70,11 +71,10 @@ def real_moments(trained: Trained, judge: Judge, key: str, n: int) -> tuple[Mome
     """
     x = trained.train_x(n)
     path: Path = trained.references / "statistics" / f"{trained.dataset}-{key}-{len(x)}.npz"
-    if not path.exists():
+    try:
+        stored = read_arrays(path)
+    except (FileNotFoundError, DamagedError):  # made anew, whoever else writes it
         mean, covariance = moments(judged(judge, x)[0])
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f"{path.stem}.{trained.folder.parent.name}.{trained.seed}.npz")
-        numpy.savez(partial, mean=mean, covariance=covariance)
-        partial.rename(path)  # whole or not there, whoever else writes it
-    with numpy.load(path) as stored:
-        return (stored["mean"], stored["covariance"]), len(x)
+        stored = {"mean": mean, "covariance": covariance}
+        write_arrays(path, stored)
+    return (stored["mean"], stored["covariance"]), len(x)

@@ -1,12 +1,16 @@
 """The one long table of results: a row for each (run, seed, metric, round)."""
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
 import pandas
 
-from benchmarks.records import MetricFile, Result, RunRecord, read
+from benchmarks.errors import SuiteError
+from benchmarks.metric_files import faults
+from benchmarks.records import Evaluation, MetricFile, Result, RunRecord, read, read_json
 from benchmarks.suite import Job, Suite
+from methods.files import DamagedError, read_arrays, read_frame, replacing, write_frame
 
 RUN_COLUMNS = (
     "run", "seed", "profile", "dataset", "steps", "paper_steps", "seconds", "images_per_second",
@@ -44,8 +48,58 @@ def results_of(path: Path, metric: str) -> list[Result]:
     )
 
 
+def reference_faults(path: Path) -> dict[Path, str]:
+    """File -> what is wrong with it, of a reference's record and draws; nothing if it is yet to be made."""
+    try:
+        if path.exists():
+            read_json(path)
+            read_arrays(path.with_suffix(".npz"))
+    except DamagedError as error:
+        return {path: error.what}
+    except FileNotFoundError as error:
+        return {path: f"{error.filename}: missing"}
+    return {}
+
+
+def require_whole(suite: Suite) -> None:
+    """SuiteError if a finished job's file is damaged or gone; it is set aside, and the next call makes it anew.
+
+    Snakemake sees the files that mark the end of a job, and of these only whether they exist and since when.
+    """
+    lines = []
+    for path in [folder_of(suite) / "references" / f"{name}.json" for name in suite.problems]:
+        wrong = reference_faults(path)
+        lines += wrong.values()
+        set_aside(wrong)
+    for folder in [folder_of(suite) / key for key in suite.jobs]:
+        marks = {name: folder / f"{name}.json" for name in ("run", "metrics")}
+        wrong: dict[Path, str] = {}
+        for kind, mark in ((RunRecord, marks["run"]), (Evaluation, marks["metrics"])):
+            try:
+                record = read(mark, kind) if mark.exists() else None
+            except DamagedError as error:
+                wrong[mark] = error.what
+                continue
+            for metric in record.metrics if isinstance(record, Evaluation) else ():
+                wrong |= faults(folder, metric)
+        if wrong:
+            lines += wrong.values()
+            set_aside([*wrong, marks["metrics"]])
+    if lines:
+        more = f" and {len(lines) - 1} more" if len(lines) > 1 else ""
+        raise SuiteError(f"{lines[0]}{more}: set aside; give the same command again to make it anew")
+
+
+def set_aside(paths: Iterable[Path]) -> None:
+    """Rename files, where they exist, so that nothing takes them for results."""
+    for path in paths:
+        if path.exists():
+            path.replace(path.with_name(f"{path.name}.damaged"))
+
+
 def collect(suite: Suite) -> pandas.DataFrame:
     """Read every record of the profile's jobs; writes results.parquet and results.csv."""
+    require_whole(suite)
     rows = []
     for key, job in suite.jobs.items():
         folder = folder_of(suite) / key
@@ -67,14 +121,16 @@ def collect(suite: Suite) -> pandas.DataFrame:
                 values["evaluation_seconds"] = values.pop("seconds")
                 rows.append({**common, **values, "final": result is results[-1]})
     frame = pandas.DataFrame(rows)
-    frame.to_parquet(folder_of(suite) / "results.parquet", index=False)
-    frame.to_csv(folder_of(suite) / "results.csv", index=False)
+    write_frame(folder_of(suite) / "results.parquet", frame)
+    with replacing(folder_of(suite) / "results.csv") as temporary:
+        frame.to_csv(temporary, index=False)
     return frame
 
 
 def load(suite: Suite) -> pandas.DataFrame:
-    """The collected table."""
-    return pandas.read_parquet(folder_of(suite) / "results.parquet")
+    """The collected table; SuiteError or DamagedError if it, or what a figure reads, is not what was written."""
+    require_whole(suite)
+    return read_frame(folder_of(suite) / "results.parquet")
 
 
 def set_failures_aside(suite: Suite) -> list[str]:
