@@ -4,6 +4,7 @@ The Snakefile is parsed at every call and in each cluster job, so nothing here m
 """
 
 import ast
+import errno
 import hashlib
 from contextlib import suppress
 from dataclasses import dataclass
@@ -88,10 +89,12 @@ def parse(path: Path) -> ast.Module:
     """The syntax tree of a file; SuiteError if it is missing or no Python."""
     try:
         return ast.parse(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise SuiteError(f"{path}: no such file") from None
+    except OSError as error:
+        raise SuiteError(f"{path}: {'no such file' if error.errno == errno.ENOENT else error.strerror}") from None
     except SyntaxError as error:
         raise SuiteError(f"{path}:{error.lineno}: not valid Python: {error.msg}") from None
+    except ValueError as error:
+        raise SuiteError(f"{path}: not valid Python: {error}") from None
 
 
 def _declared(path: Path, module: str, known: dict[str, Declared]) -> dict[str, Declared]:

@@ -1,11 +1,15 @@
 """Messages for people: one line that says where, what, what was expected and what to do."""
 
+import reprlib
 from collections.abc import Iterable
 from difflib import get_close_matches
 
 
 class SuiteError(Exception):
     """Something in the configuration, the data or the files is not as it must be; the message is one line."""
+
+    def __init__(self, message: str):
+        super().__init__(" ".join(message.splitlines()))
 
 
 class NotRunError(Exception):
@@ -17,9 +21,16 @@ def first_line(error: BaseException) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
+def shown(value: object) -> str:
+    """The value as Python writes it, cut where it is long or deep."""
+    short = reprlib.Repr()
+    short.maxstring = short.maxother = 100
+    return short.repr(value)
+
+
 def unknown(where: str, what: str, value: object, accepted: Iterable[str]) -> SuiteError:
     """The error for a name that is not among the accepted ones, with the nearest match."""
     names = sorted(accepted)
-    near = get_close_matches(str(value), names, 1, 0.5)
+    near = get_close_matches(str(value), names, 1, 0.5) if isinstance(value, str) else []
     hint = f"; did you mean {near[0]!r}?" if near else ""
-    return SuiteError(f"{where}: unknown {what} {value!r}{hint} accepted: {', '.join(names) or 'none'}")
+    return SuiteError(f"{where}: unknown {what} {shown(value)}{hint} accepted: {', '.join(names) or 'none'}")

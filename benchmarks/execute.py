@@ -156,12 +156,8 @@ class Setting:
 
     def identity(self, specification: dict[str, Any]) -> dict[str, Any]:
         """All that determines the weights."""
-        return {
-            "specification": canonical(specification),
-            "code": self.code,
-            "seed": self.record.seed,
-            "data": data_key(self.images),
-        }
+        seed, data = self.record.seed, data_key(self.images)
+        return {"specification": canonical(specification), "code": self.code, "seed": seed, "data": data}
 
     def ended(self, weights: Path, identity: dict[str, Any]) -> dict[str, Any] | None:
         """How the training that left these weights ended; None if there are none, or others, or damaged ones."""

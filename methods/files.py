@@ -37,7 +37,7 @@ def replacing(path: Path) -> Iterator[Path]:
         os.replace(temporary, path)
     except OSError as error:
         reason = error.strerror or str(error).splitlines()[0]
-        raise WriteError(f"{path}: cannot be written ({reason}); then the same command continues") from error
+        raise WriteError(f"{path}: cannot be written ({reason}); make room, and the same command continues") from error
     finally:
         temporary.unlink(missing_ok=True)
 
