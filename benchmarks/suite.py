@@ -4,6 +4,7 @@ Imports no torch: Snakemake parses this at every call.
 """
 
 import hashlib
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -187,11 +188,16 @@ class Suite(Definitions):
 
     def command_options(self, run: str) -> str:
         """Options of a job's command; the runs file only where the run is in it, so that adding one reruns no other."""
-        return f"--profile {self.name}" + (f" --runs {self.extra_runs}" if run in self.from_file else "")
+        return f"--profile {self.name}" + (f" --runs {self.quoted_runs}" if run in self.from_file else "")
+
+    @property
+    def quoted_runs(self) -> str:
+        """The runs file as one word of a shell; every other word of a command is a name that has been checked."""
+        return shlex.quote(str(self.extra_runs))
 
     def report_options(self) -> str:
         """Options of the commands that see all runs."""
-        runs = f" --runs {self.extra_runs}" if self.extra_runs else ""
+        runs = f" --runs {self.quoted_runs}" if self.extra_runs else ""
         return f"--profile {self.name}{runs}" + (f" --only {' '.join(self.only)}" if self.only else "")
 
     def reference_files(self, run: str) -> list[str]:

@@ -92,6 +92,8 @@ def read_arrays(path: Path) -> dict[str, Any]:
     try:
         with numpy.load(path, allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
+        if not all(isinstance(array, numpy.ndarray) for array in arrays.values()):
+            raise ValueError("it holds something else than arrays")
     except FileNotFoundError:
         raise
     except Exception as error:  # zipfile, zlib and numpy have a dozen kinds

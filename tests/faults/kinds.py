@@ -42,10 +42,10 @@ mine:
 
 
 def killed(bench: Bench, run: str, rng: random.Random) -> tuple[int, list[str]]:
-    """Kill training and evaluation, up to three times in a row, then let them end; (kills, errors)."""
+    """Kill training and evaluation, up to five times in a row, then let them end; (kills, errors)."""
     place, folder = bench.trial(run, copied=False)
     kills = 0
-    for _ in range(rng.randint(1, 3)):
+    for _ in range(rng.randint(2, 5)):
         finished = folder / "trained.json"
         before = file_sum(folder / "weights.safetensors") if finished.exists() else ""
         stamp = (folder / "weights.safetensors").stat().st_mtime_ns if before else 0

@@ -5,8 +5,8 @@ from benchmarks.definitions import gpus_per_job, use_data_root
 from benchmarks.errors import SuiteError, unknown
 from benchmarks.suite import Suite
 
-PROFILE = config.get("profile", "quick")
-RUNS = config.get("runs", "")
+PROFILE = str(config.get("profile", "quick"))
+RUNS = str(config.get("runs", ""))
 ONLY = str(config.get("only", "")).replace(",", " ").split()
 DATA_ROOT = config.get("data_root", "")
 
