@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from pydantic import TypeAdapter, ValidationError
 
-from benchmarks.errors import SuiteError, unknown
+from benchmarks.errors import SuiteError, shown, unknown
 
 ROOT = Path(__file__).resolve().parent.parent
 FROM_DATA = ("x_shape", "latent_dim", "in_shape")
@@ -122,10 +122,15 @@ def _library() -> dict[str, Declared]:
 
 def component_class(where: str, name: str) -> Declared:
     """The network or method class called `name`, or `file.py:Class` in a user's own file."""
+    if not isinstance(name, str):
+        raise SuiteError(f"{where}: {shown(name)} is no name of a class")
     if ":" in name:
         file, class_name = name.rsplit(":", 1)
         path = Path(file).resolve()
-        classes = _declared(path, str(path), _library())
+        try:
+            classes = _declared(path, str(path), _library())
+        except SuiteError as error:
+            raise SuiteError(f"{where}: {error}") from None
         if class_name not in classes:
             raise unknown(f"{where}: {file}", "class", class_name, classes)
         return classes[class_name]

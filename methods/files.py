@@ -82,7 +82,8 @@ def write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
 
     arrays = {name: numpy.asarray(array) for name, array in arrays.items()}
     with replacing(path) as temporary, open(temporary, "wb") as file:
-        numpy.savez_compressed(file, **arrays, **{SUM: numpy.array(_array_sum(arrays))})  # type: ignore[arg-type]
+        # the sum first: a damaged directory of the zip loses the last members
+        numpy.savez_compressed(file, **{SUM: numpy.array(_array_sum(arrays))}, **arrays)  # type: ignore[arg-type]
 
 
 def read_arrays(path: Path) -> dict[str, Any]:
@@ -92,8 +93,8 @@ def read_arrays(path: Path) -> dict[str, Any]:
     try:
         with numpy.load(path, allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
-        if not all(isinstance(array, numpy.ndarray) for array in arrays.values()):
-            raise ValueError("it holds something else than arrays")
+        if not arrays or not all(isinstance(array, numpy.ndarray) for array in arrays.values()):
+            raise ValueError("it holds no arrays, or something else")
     except FileNotFoundError:
         raise
     except Exception as error:  # zipfile, zlib and numpy have a dozen kinds

@@ -3,11 +3,13 @@
 import argparse
 import json
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Any
 
 from benchmarks.commands.common import Add, job_folder, locked, suite_of, tune_process
+from benchmarks.errors import SuiteError, unknown
 from benchmarks.suite import Suite
 
 REFERENCES = {
@@ -19,8 +21,6 @@ REFERENCES = {
 
 def specification_of(arguments: argparse.Namespace, suite: Suite, which: str) -> dict[str, Any]:
     """Specification or metrics of the job on the command line."""
-    from benchmarks.errors import unknown
-
     if arguments.run not in suite.wanted:
         suite.own.add(arguments.run) if arguments.run in suite.runs else None
         suite.__dict__.pop("wanted", None)
@@ -29,19 +29,30 @@ def specification_of(arguments: argparse.Namespace, suite: Suite, which: str) ->
     return suite.metric_options(arguments.run) if which == "metrics" else suite.specification(arguments.run)
 
 
+def check_options(arguments: argparse.Namespace) -> None:
+    """SuiteError unless device, seed and threads can be."""
+    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", arguments.device):
+        raise SuiteError(f"command line: --device (or VGB_DEVICE) is {arguments.device!r}; use auto, cpu or cuda")
+    for name, least in (("seed", 0), ("threads", 1)):
+        if getattr(arguments, name) < least:
+            raise SuiteError(f"command line: --{name} is {getattr(arguments, name)}; it must be at least {least}")
+
+
 def train(arguments: argparse.Namespace) -> int:
     """Train one run and seed and compute what can be computed of it; continues where a killed one stopped."""
+    check_options(arguments)
+    suite = suite_of(arguments)
+    specification = specification_of(arguments, suite, "specification")
     tune_process(arguments.threads)
     from benchmarks import execute
     from benchmarks.datasets import data_root
     from methods.train import Interrupted
 
-    suite = suite_of(arguments)
     folder = job_folder(arguments)
     with locked(folder):
         try:
             record = execute.train(
-                specification_of(arguments, suite, "specification"),
+                specification,
                 arguments.seed,
                 arguments.profile,
                 folder,
@@ -78,6 +89,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
     from benchmarks import metric_files
     from benchmarks.records import RunRecord, read
 
+    check_options(arguments)
     metrics = specification_of(arguments, suite_of(arguments), "metrics")
     folder = job_folder(arguments)
     references = folder.parents[1] / "references"
@@ -97,6 +109,9 @@ def evaluate(arguments: argparse.Namespace) -> int:
 
 def reference(arguments: argparse.Namespace) -> int:
     """Make the reference draws of a problem."""
+    suite = suite_of(arguments)
+    if arguments.problem not in suite.problems:
+        raise unknown("command line", "problem", arguments.problem, suite.problems)
     tune_process(arguments.threads)
     from benchmarks.records import write_json
     from benchmarks.references.draws import make_reference

@@ -7,3 +7,8 @@ reports/published/faults.json. Each trial ends as
 - `clear error`: first one line that names the file and what to do, and after that the same as above;
 - or a defect: `wrong number`, `lost` (finished work is done again), `half file` or `traceback`.
 """
+
+import os
+
+# no threads before a fork, as in benchmarks/warm.py
+os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1", CUDA_VISIBLE_DEVICES="")
