@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from methods.files import file_sum
-from tests.faults.bench import PROFILE, Bench, Defect, call, killer
+from tests.faults.bench import PROFILE, USERS_OWN, Bench, Defect, call, killer
 
 ROOT = Path(__file__).resolve().parents[2]
 NAN_METHOD = """
@@ -157,7 +157,7 @@ def not_a_number(bench: Bench, run: str, rng: random.Random) -> tuple[str, list[
     sound = (place / "mine.py").read_text()
     (place / "mine.py").write_text(NAN_METHOD.format(fault=NAN_FAULTS[kind].format(step=step)))
     line = bench.once("mine", place, folder)
-    if line is None or ("round" not in line and "KeyError" not in line):
+    if line is None or ("round" not in line and USERS_OWN not in line):
         raise Defect("no clear error", str(line))
     (place / "mine.py").write_text(sound)
     errors = [line, *bench.again("mine", place)]
