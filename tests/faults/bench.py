@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -230,7 +231,7 @@ def killer(rng: random.Random, expected: float, folder: Path) -> Callable[[int],
             if os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT):
                 return
             if writes:
-                seen |= {(p, p.stat().st_ino) for p in existing(folder.glob("**/.tmp-*"))}
+                seen |= being_written(folder)
                 if len(seen) >= writes:
                     break
             time.sleep(0.0005 if writes else 0.005)
@@ -239,12 +240,13 @@ def killer(rng: random.Random, expected: float, folder: Path) -> Callable[[int],
     return disturb
 
 
-def existing(paths):
-    """Those of the paths that are still there."""
-    try:
-        return [p for p in paths if p.exists()]
-    except OSError:
-        return []
+def being_written(folder: Path) -> set[int]:
+    """The files that are being written at this moment."""
+    found = set()
+    with suppress(OSError):  # one is gone again
+        for path in folder.glob("**/.tmp-*"):
+            found.add(path.stat().st_ino)
+    return found
 
 
 def log(text: str) -> None:
