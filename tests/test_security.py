@@ -207,7 +207,8 @@ def test_a_runs_file_with_a_hostile_name_is_one_argument():
     commands = [line for line in done.stdout.splitlines() + done.stderr.splitlines() if "--runs" in line]
     assert commands
     assert all(name in shlex.split(line) for line in commands)
-    subprocess.run(next(line.replace("python -m benchmarks", "true") for line in commands), shell=True, check=True)
+    for line in commands:
+        subprocess.run(line.replace("python -m benchmarks", "true").rpartition(" 2> ")[0], shell=True, check=True)
     assert not Path("hacked").exists()
 
 
