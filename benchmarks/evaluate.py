@@ -76,7 +76,10 @@ def evaluate_metric(name: str, entry: dict[str, Any], record: RunRecord, folder:
     results = []
     if declared.literals.get("every_snapshot"):
         for step, path in snapshots(folder, record.specification["train"]["snapshots"][:-1]):
-            load_weights(path, trained.method)
+            try:
+                load_weights(path, trained.method)
+            except DamagedError as error:
+                raise SuiteError(f"{error.what}; delete run.json to retrain") from error
             results.append(run_metric(declared, replace(trained, final=False), entry["options"], step, seed))
         load_weights(folder / "weights.safetensors", trained.method)
     results.append(run_metric(declared, trained, entry["options"], record.steps, seed))

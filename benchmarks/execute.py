@@ -20,6 +20,7 @@ from benchmarks.config import Dataset, dataset_named, load_file
 from benchmarks.errors import NotRunError, SuiteError, first_line
 from benchmarks.fractions import part_of
 from benchmarks.machine import commit, hardware, versions
+from benchmarks.metric_files import training_faults
 from benchmarks.problems import problem_named
 from benchmarks.records import RunRecord, canonical, read, write
 from methods.build import build_method
@@ -253,7 +254,7 @@ def finished_before(folder: Path, identity: str) -> RunRecord | None:
     except (SuiteError, DamagedError):
         return None
     whole = record.identity == identity and weights.exists() and file_sum(weights) == record.weights_sha256
-    return record if whole else None
+    return record if whole and not training_faults(record, folder, contents=True) else None
 
 
 def train(

@@ -2,6 +2,7 @@
 
 import hashlib
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from benchmarks.config import Dataset, dataset_named, load_file
 from benchmarks.definitions import answers, named, provides
 from benchmarks.errors import SuiteError
 from benchmarks.records import Evaluation, MetricFile, Result, RunRecord, Status, canonical, read, write
-from methods.files import DamagedError, file_sum, read_arrays
+from methods.files import DamagedError, file_sum, read_arrays, read_frame
 
 
 def missing_capabilities(declared: Declared, provides: set[str]) -> list[str]:
@@ -90,6 +91,26 @@ def faults(folder: Path, name: str) -> dict[Path, str]:
         except DamagedError as error:
             return {folder / artefact: error.what}
     return {}
+
+
+def training_faults(record: RunRecord, folder: Path, contents: bool = False) -> dict[Path, str]:
+    """File -> what is wrong with it, of a finished training's history and snapshots (read only with `contents`)."""
+    if record.status != "ok":
+        return {}
+    steps = [step for step in record.specification["train"].get("snapshots", ()) if step <= record.steps]
+    read_as: dict[Path, Callable[[Path], Any]] = {folder / "history.parquet": read_frame}
+    snapshots = [folder / "snapshots" / f"{step:08d}.safetensors" for step in steps]
+    if contents:
+        from methods.checkpoint import read_tensors
+
+        read_as |= dict.fromkeys(snapshots, read_tensors)
+    found = {path: f"{path}: missing" for path in (*read_as, *snapshots) if not path.exists()}
+    for path in read_as.keys() - found.keys():
+        try:
+            read_as[path](path)
+        except DamagedError as error:
+            found[path] = error.what
+    return found
 
 
 def finish(record: RunRecord, folder: Path, statuses: dict[str, Status]) -> Evaluation:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas
 
 from benchmarks.errors import SuiteError
-from benchmarks.metric_files import faults
+from benchmarks.metric_files import faults, training_faults
 from benchmarks.records import Evaluation, MetricFile, Result, RunRecord, read, read_json
 from benchmarks.suite import Job, Suite
 from methods.files import DamagedError, read_arrays, read_frame, replacing, write_frame
@@ -80,10 +80,12 @@ def require_whole(suite: Suite) -> None:
             except DamagedError as error:
                 wrong[mark] = error.what
                 continue
+            if isinstance(record, RunRecord) and (lost := training_faults(record, folder)):
+                wrong |= {mark: "", **lost}
             for metric in record.metrics if isinstance(record, Evaluation) else ():
                 wrong |= faults(folder, metric)
         if wrong:
-            lines += wrong.values()
+            lines += filter(None, wrong.values())
             set_aside([*wrong, marks["metrics"]])
     if lines:
         more = f" and {len(lines) - 1} more" if len(lines) > 1 else ""

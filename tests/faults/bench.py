@@ -223,7 +223,7 @@ def follow(line: str, place: Path, folder: Path) -> None:
 def killer(rng: random.Random, expected: float, folder: Path) -> Callable[[int], None]:
     """Sends a signal at a random moment, or (every other time) while a file is being written."""
     kind = rng.choice(SIGNALS)
-    moment, writes = rng.uniform(0, expected), rng.choice((0, rng.randint(1, 12)))
+    moment, writes = rng.uniform(0, expected) * rng.choice((1, 0.5, 0.2)), rng.choice((0, rng.randint(1, 12)))
 
     def disturb(child: int) -> None:
         deadline, seen = time.monotonic() + moment, set()

@@ -70,7 +70,8 @@ def damaged(bench: Bench, run: str, rng: random.Random) -> tuple[str, list[str]]
         shutil.rmtree(folder)
         call(bench.command("train", run), place, lambda child: stop_at_checkpoint(child, folder))
     references = [Path(f) for f in bench.suite.reference_files(run) if "references" in f]
-    files = [p for p in folder.rglob("*") if p.is_file() and p.name != ".lock"]
+    files = [p for p in folder.rglob("*") if p.is_file() and p.name != ".lock" and p.parent.name != "snapshots"]
+    files += sorted((folder / "snapshots").glob("*"))[:-1]  # nothing reads the last one, which is the weights
     files += [place / f.with_suffix(suffix) for f in references for suffix in (".json", ".npz")]
     path = rng.choice(sorted(files))
     harm(path, how, rng)
