@@ -19,4 +19,7 @@ def main() -> int:
     return command()
 
 
-sys.exit(main())
+try:
+    sys.exit(main())
+except KeyboardInterrupt:  # before the command itself could heed it
+    sys.exit(130)

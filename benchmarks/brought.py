@@ -14,9 +14,10 @@ from benchmarks import catalogue, devices, evaluate, execute, metric_files, own,
 from benchmarks.config import Run, Table, TrainOptions
 from benchmarks.errors import SuiteError, unknown
 from benchmarks.image_files import Decoder, content, opened
-from benchmarks.records import sha256, write
+from benchmarks.records import write
 from benchmarks.suite import Suite
 from methods.checkpoint import read_tensors, write_tensors
+from methods.files import file_sum
 
 KEYS = ("samples", "x")
 ORDER_SEED = 0  # files come sorted, by class perhaps: metrics take the first n of a fixed random order
@@ -174,7 +175,7 @@ def bring(
             "reason": "",
             "device": str(device),
             "hardware": provenance.hardware(device),
-            "weights_sha256": sha256(folder / "weights.safetensors"),
+            "weights_sha256": file_sum(folder / "weights.safetensors"),
         }
     )
     write(folder / "run.json", record)

@@ -4,6 +4,7 @@ The Snakefile is parsed at every call and in each cluster job, so nothing here m
 """
 
 import ast
+import errno
 import hashlib
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from typing import Any, Literal
 
 from pydantic import TypeAdapter, ValidationError
 
-from benchmarks.errors import SuiteError, unknown
+from benchmarks.errors import SuiteError, shown, unknown
 
 ROOT = Path(__file__).resolve().parent.parent
 FROM_DATA = ("x_shape", "latent_dim", "in_shape")
@@ -94,10 +95,12 @@ def parse(path: Path) -> ast.Module:
     """The syntax tree of a file; SuiteError if it is missing or no Python."""
     try:
         return ast.parse(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise SuiteError(f"{path}: no such file") from None
+    except OSError as error:
+        raise SuiteError(f"{path}: {'no such file' if error.errno == errno.ENOENT else error.strerror}") from None
     except SyntaxError as error:
         raise SuiteError(f"{path}:{error.lineno}: not valid Python: {error.msg}") from None
+    except ValueError as error:
+        raise SuiteError(f"{path}: not valid Python: {error}") from None
 
 
 def _declared(path: Path, module: str, known: dict[str, Declared]) -> dict[str, Declared]:
@@ -125,10 +128,15 @@ def _library() -> dict[str, Declared]:
 
 def component_class(where: str, name: str) -> Declared:
     """The network or method class called `name`, or `file.py:Class` in a user's own file."""
+    if not isinstance(name, str):
+        raise SuiteError(f"{where}: {shown(name)} is no name of a class")
     if ":" in name:
         file, class_name = name.rsplit(":", 1)
         path = Path(file).resolve()
-        classes = _declared(path, str(path), _library())
+        try:
+            classes = _declared(path, str(path), _library())
+        except SuiteError as error:
+            raise SuiteError(f"{where}: {error}") from None
         if class_name not in classes:
             raise unknown(f"{where}: {file}", "class", class_name, classes)
         return classes[class_name]

@@ -7,6 +7,7 @@ import sys
 from benchmarks.commands import jobs, look, own, results, schemas, share
 from benchmarks.commands.common import Command
 from benchmarks.errors import SuiteError
+from methods.files import DamagedError
 
 MODULES = (look, share, schemas, jobs, own, results)
 
@@ -33,16 +34,19 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command; a SuiteError is one line on standard error and exit status 2."""
+    """Run one command; an error that a person can mend is one line on standard error and exit status 2."""
     arguments = parser().parse_args(argv)
     try:
         return arguments.function(arguments)
-    except SuiteError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
     except BrokenPipeError:  # the reader, `head` perhaps, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except (SuiteError, DamagedError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted; the same command continues", file=sys.stderr)
+        return 130
     except Exception as error:
         from benchmarks.errors import NotRunError
 

@@ -2,39 +2,43 @@
 
 import re
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveInt, ValidationError
 
 from benchmarks.catalogue import ROOT
-from benchmarks.errors import SuiteError, unknown
+from benchmarks.errors import SuiteError, shown, unknown
+from benchmarks.yaml_files import load_yaml
 
 FOLDER = ROOT / "benchmarks"
 OWN_IMAGES = re.compile(r"folder:(?P<path>.+?)(@(?P<side>[1-9]\d*))?")
 
 
-class Strict(BaseModel):
-    """Unknown keys are errors."""
+Size = Annotated[int, Field(gt=0, le=10**9)]
+Share = Annotated[float, Field(ge=0, lt=1)]
 
-    model_config = ConfigDict(extra="forbid")
+
+class Strict(BaseModel):
+    """Unknown keys and infinite numbers are errors."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
 class TrainOptions(Strict):
     """Training settings; see methods.train.Settings for their meaning."""
 
-    steps: int
-    batch_size: int
-    learning_rate: float | dict[str, float]
+    steps: Size
+    batch_size: Size
+    learning_rate: NonNegativeFloat | dict[str, NonNegativeFloat]
     optimiser: Literal["adam", "rmsprop"] = "adam"
-    betas: tuple[float, float] = (0.9, 0.999)
-    weight_decay: float = 0.0
+    betas: tuple[Share, Share] = (0.9, 0.999)
+    weight_decay: float = Field(default=0.0, ge=0)
     simultaneous: bool = False
     precision: Literal["float32", "tf32", "bfloat16"] = "float32"
-    decay_from: float = 1.0
-    snapshot_every: int = 0
-    validate_every: int = 0
-    patience: int = 0
+    decay_from: float = Field(default=1.0, ge=0, le=1)
+    snapshot_every: NonNegativeInt = 0
+    validate_every: NonNegativeInt = 0
+    patience: NonNegativeInt = 0
 
 
 class Budget(Strict):
@@ -44,10 +48,10 @@ class Budget(Strict):
     """
 
     size: str | None = None
-    latent_dim: int | None = None
+    latent_dim: Size | None = None
     train: dict[str, Any] = {}
     search: dict[str, list[Any]] | None = None
-    seeds: int | None = None
+    seeds: Size | None = None
     why: str = ""
     verdict: bool = False
 
@@ -61,7 +65,7 @@ class Run(Strict):
 
     method: str
     dataset: str
-    latent_dim: int
+    latent_dim: Size
     components: dict[str, str | dict[str, Any]]
     options: dict[str, Any] = {}
     train: TrainOptions
@@ -84,18 +88,18 @@ class Dataset(Strict):
 
     kind: Literal["images", "problem"]
     source: str
-    x_shape: tuple[int, ...] = (0,)
+    x_shape: tuple[NonNegativeInt, ...] = (0,)
     pixels: Literal["binary", "binarised", "grey", "levels"] = "binary"
-    validation: int = 0
+    validation: NonNegativeInt = 0
     title: str = ""
-    latent_dim: int | None = None
+    latent_dim: Size | None = None
     classifier: str = ""
     size: str = ""
     instructions: str = ""
     checksums: dict[str, str | None] = {}
     substitutes: dict[str, str] = {}
     path: str = ""
-    side: int | None = None
+    side: PositiveInt | None = None
 
     @property
     def files(self) -> list[str]:
@@ -126,12 +130,12 @@ class Profile(Strict):
 
     purpose: str
     size: str = ""
-    seeds: int = 1
+    seeds: Size = 1
     stand_ins: dict[str, str] = {}
     metrics: dict[str, dict[str, Any]] = {}
     like: str | None = None
-    max_steps: int | None = None
-    max_seeds: int | None = None
+    max_steps: Size | None = None
+    max_seeds: Size | None = None
     budget_key: str | None = None
 
 
@@ -208,28 +212,12 @@ class Claim(Strict):
 
 
 Model = TypeVar("Model", bound=BaseModel)
-SAFE_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's is ten times as fast
-
-
-def load_yaml(path: Path) -> dict[str, Any]:
-    """A YAML mapping; SuiteError with file and line."""
-    try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=SAFE_LOADER)
-    except FileNotFoundError:
-        raise SuiteError(f"{path}: no such file") from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f":{mark.line + 1}" if mark else ""
-        raise SuiteError(f"{path}{line}: not valid YAML: {getattr(error, 'problem', error)}") from None
-    if not isinstance(content, dict):
-        raise SuiteError(f"{path}: expected a mapping of names, found {type(content).__name__}")
-    return content
 
 
 def validated(where: str, model: type[Model], content: Any) -> Model:
     """`content` as `model`; SuiteError with key, value and nearest accepted key."""
     if not isinstance(content, dict):
-        raise SuiteError(f"{where}: expected a mapping, found {content!r}")
+        raise SuiteError(f"{where}: expected a mapping, found {shown(content)}")
     try:
         return model.model_validate(content)
     except ValidationError as error:
@@ -243,7 +231,7 @@ def validated(where: str, model: type[Model], content: Any) -> Model:
             raise unknown(where, "key", first["loc"][-1], getattr(owner, "model_fields", {})) from None
         if first["type"] == "missing":
             raise SuiteError(f"{where}: key {key} is missing; add it") from None
-        raise SuiteError(f"{where}: {key} is {first['input']!r}: {first['msg']}") from None
+        raise SuiteError(f"{where}: {key} is {shown(first['input'])}: {first['msg']}") from None
 
 
 def load_folder(folder: str, model: type[Model]) -> dict[str, Model]:

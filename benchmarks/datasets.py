@@ -1,6 +1,5 @@
 """Datasets: uint8 arrays with labels and splits, in memory or memory-mapped; benchmarks/sources.py reads them."""
 
-import hashlib
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from benchmarks.errors import NotRunError, SuiteError
 from benchmarks.image_files import Arrays, read_images
 from benchmarks.sources import SOURCES, Domains, NoDownloadError
 from methods.data import Images
+from methods.files import file_sum
 
 BINARISATION_SEED = 777  # as in the VampPrior and Sylvester code: test bits are drawn once, for every method
 PROTOCOLS = {
@@ -53,8 +53,7 @@ def verify(definition: Dataset, root: Path) -> None:
     for file, expected in definition.checksums.items():
         path = root / file
         if expected is not None and path.exists():
-            with open(path, "rb") as content:
-                found = hashlib.file_digest(content, "md5").hexdigest()
+            found = file_sum(path, "md5")
             if found != expected:
                 raise SuiteError(
                     f"{path}: {path.stat().st_size} bytes with md5 {found}, expected {expected}: truncated or "

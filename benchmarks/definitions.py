@@ -68,6 +68,12 @@ class Definitions:
         self.datasets = config.load_file("datasets.yml", Dataset)
         self.networks = config.load_yaml(config.FOLDER / "networks.yml")
         self._provided: dict[str, set[str]] = {}
+        for run, definition in self.runs.items():
+            for name, budget in definition.profiles.items():
+                if name not in self.profiles:
+                    raise unknown(f"run {run}: profiles", "profile", name, self.profiles)
+                changed = definition.train.model_dump() | budget.train
+                config.validated(f"run {run}: profiles.{name}.train", config.TrainOptions, changed)
 
     def _inherit(self, name: str) -> Profile:
         """A profile with the keys of the profile that it is `like` filled in."""
@@ -137,7 +143,7 @@ class Definitions:
         where = f"run {run}: components.{role}"
         if isinstance(value, str):
             value = self.network(where, value, size or self.budget(run).size or self.profile.size)
-        if "class" not in value:
+        if not isinstance(value, dict) or "class" not in value:
             raise SuiteError(f"{where}: key class is missing; name a network class of methods/")
         declared = catalogue.component_class(where, value["class"])
         roles = {n for n, p in declared.parameters.items() if not p.plain and n not in catalogue.FROM_DATA}
@@ -185,8 +191,11 @@ class Definitions:
         """The resolved run: everything that training depends on, and nothing else."""
         definition, method, search = self.run(run), self.method_of(run), self.search(run)
         catalogue.check_options(f"run {run}: options", method, definition.options)
-        parts = self.components(run)
+        parts, train = self.components(run), self.train_options(run)
         self.check_needs(f"run {run}", method, parts)
+        if train["validate_every"] and not self.dataset_of(run)[1].validation:
+            name = self.dataset_of(run)[0]
+            raise SuiteError(f"run {run}: train.validate_every needs validation images; dataset {name} holds none out")
         part = {"fraction": definition.fraction, "rest": definition.rest} if definition.fraction < 1 else {}
         return {
             "run": run,
@@ -195,7 +204,7 @@ class Definitions:
             "latent_dim": self.latent_dim(run),
             "components": parts,
             "options": definition.options,
-            "train": self.train_options(run),
+            "train": train,
             "paper_steps": definition.train.steps,
             **part,
             **({"search": search} if search else {}),

@@ -12,7 +12,7 @@ import torch
 from benchmarks import catalogue
 from benchmarks.catalogue import Declared
 from benchmarks.devices import choose_device
-from benchmarks.errors import NotRunError, SuiteError
+from benchmarks.errors import NotRunError, SuiteError, first_line
 from benchmarks.execute import load_trained, seed_of
 from benchmarks.metric_files import (
     classifier_folder,
@@ -25,6 +25,7 @@ from benchmarks.metric_files import (
 from benchmarks.records import MetricFile, Result, RunRecord, Status, read, write
 from benchmarks.trained import Classifier, Estimate, Trained
 from methods.checkpoint import load_weights
+from methods.files import DamagedError, WriteError
 
 
 def run_metric(declared: Declared, trained: Trained, options: dict[str, Any], step: int, seed: int) -> Result:
@@ -54,9 +55,13 @@ def run_metric(declared: Declared, trained: Trained, options: dict[str, Any], st
         )
     except NotRunError as reason:
         return Result(**common, status="not run", reason=str(reason))
+    except WriteError:
+        raise
+    except (SuiteError, DamagedError) as error:
+        return Result(**common, status="failed", reason=str(error))
     except Exception as error:
         traceback.print_exc()
-        return Result(**common, status="failed", reason=f"{type(error).__name__}: {str(error).splitlines()[0]}")
+        return Result(**common, status="failed", reason=f"{type(error).__name__}: {first_line(error)}")
 
 
 def snapshots(folder: Path, steps: list[int]) -> list[tuple[int, Path]]:
@@ -72,7 +77,10 @@ def evaluate_metric(name: str, entry: dict[str, Any], record: RunRecord, folder:
     results = []
     if declared.literals.get("every_snapshot"):
         for step, path in snapshots(folder, record.specification["train"]["snapshots"][:-1]):
-            load_weights(path, trained.method)
+            try:
+                load_weights(path, trained.method)
+            except DamagedError as error:
+                raise SuiteError(f"{error.what}; delete run.json to retrain") from error
             results.append(run_metric(declared, replace(trained, final=False), entry["options"], step, seed))
         load_weights(folder / "weights.safetensors", trained.method)
     results.append(run_metric(declared, trained, entry["options"], record.steps, seed))
@@ -103,7 +111,6 @@ def compute(
                 try:
                     trained = open_trained(record, folder, root, references, choose_device(device_name))
                 except (SuiteError, NotRunError, ValueError) as error:
-                    traceback.print_exc()
                     failure = "not run" if isinstance(error, NotRunError) else "failed", str(error)
             if failure is not None:
                 found = refused(name, declared, *failure)

@@ -18,18 +18,22 @@ import torch
 from benchmarks import datasets, energy
 from benchmarks.config import Dataset, dataset_named, load_file
 from benchmarks.devices import choose_device, precision_on, prepare
-from benchmarks.errors import NotRunError, SuiteError
+from benchmarks.errors import NotRunError, SuiteError, first_line
 from benchmarks.fractions import part_of
+from benchmarks.metric_files import training_faults
 from benchmarks.problems import problem_named
 from benchmarks.provenance import commit, data_sha256, environment_sha256, hardware, versions
-from benchmarks.records import RunRecord, canonical, sha256, write
+from benchmarks.records import RunRecord, canonical, read, write
 from methods.build import build_method
 from methods.checkpoint import load_weights, read_tensors
 from methods.data import Images
+from methods.files import DamagedError, WriteError, content_sum, file_sum, replacing
 from methods.labels import HIDDEN
 from methods.method import Method
 from methods.networks import lay_out
-from methods.train import ForeignCheckpointError, Interrupted, Trainer, settings_from
+from methods.train import ForeignCheckpointError, Interrupted, NonFiniteLossError, Trainer, settings_from
+
+FINISHED = "trained.json"  # the record once more: Snakemake deletes run.json when a call is killed after it was written
 
 
 def seed_of(run: str, seed: int, purpose: str) -> int:
@@ -106,13 +110,13 @@ def blank_record(specification: dict[str, Any], seed: int, profile: str, code: s
 
 
 def play(trainer: Trainer) -> dict[str, Any]:
-    """Train to the end. A checkpoint of another specification (the run was edited after a kill) is set aside."""
+    """Train to the end. A checkpoint of another specification (the run was edited), or a damaged one, is set aside."""
     try:
         return trainer.run()
-    except ForeignCheckpointError as error:
-        aside = trainer.checkpoint.parent.with_name(f"checkpoint.stale.{int(time.time())}")
+    except (ForeignCheckpointError, DamagedError) as error:
+        aside = trainer.checkpoint.parent.with_name(f"checkpoint.stale.{time.time_ns()}")
         trainer.checkpoint.parent.rename(aside)
-        print(f"{error}: set aside as {aside.name}, starting afresh", file=sys.stderr)
+        print(f"{str(error).partition(';')[0]}: set aside as {aside.name}, starting afresh", file=sys.stderr)
         return trainer.run()
 
 
@@ -130,6 +134,13 @@ def training_part(specification: dict[str, Any], images: Images, seed: int) -> I
     return part_of(images, specification["fraction"], specification["rest"], number)
 
 
+def data_key(images: Images) -> str:
+    """A short hash of the training images: of how many there are, and of 1,000 of them and their labels."""
+    chosen = torch.linspace(0, len(images) - 1, min(len(images), 1000), dtype=torch.float64).long()
+    tensors = [images.pixels] if images.labels is None else [images.pixels, images.labels]
+    return content_sum((str(tuple(t.shape)), t[chosen].cpu().numpy().tobytes()) for t in tensors)[:16]
+
+
 @dataclass(frozen=True)
 class Setting:
     """What every candidate of one training shares: its record, images, score on validation data, and how to save."""
@@ -141,14 +152,27 @@ class Setting:
     code: str
     checkpoint_seconds: float
 
+    def identity(self, specification: dict[str, Any]) -> dict[str, Any]:
+        """All that determines the weights."""
+        seed, data = self.record.seed, data_key(self.images)
+        return {"specification": canonical(specification), "code": self.code, "seed": seed, "data": data}
+
+    def ended(self, weights: Path, identity: dict[str, Any]) -> dict[str, Any] | None:
+        """How the training that left these weights ended; None if there are none, or others, or damaged ones."""
+        try:
+            metadata = read_tensors(weights)[1] if weights.exists() else {}
+        except DamagedError as error:
+            print(f"{error.what}: training again", file=sys.stderr)
+            return None
+        return metadata["found"] if metadata.get("identity") == identity else None
+
     def train(self, tried: dict[str, Any], place: Path) -> dict[str, Any]:
         """Train with the options `tried` in `place`, or read how that ended: a killed search continues behind it."""
         run, seed = self.record.run, self.record.seed
         specification = with_options(self.record.specification, tried)
-        identity = {"specification": canonical(specification), "code": self.code, "seed": seed}
-        weights = place / "weights.safetensors"
-        if tried and weights.exists() and read_tensors(weights)[1].get("identity") == identity:
-            return read_tensors(weights)[1]["found"]
+        identity = self.identity(specification)
+        if tried and (found := self.ended(place / "weights.safetensors", identity)) is not None:
+            return found
         method = build(specification, self.images, self.problem, seed)
         torch.manual_seed(seed_of(run, seed, "noise"))
         meter = energy.Meter(self.images.pixels.device)
@@ -179,8 +203,8 @@ def search(setting: Setting, folder: Path) -> dict[str, Any]:
     best = min(range(len(tries)), key=lambda number: ends[number]["score"])
     if tries[best]:
         for name in ("weights.safetensors", "history.parquet"):
-            shutil.copyfile(places[best] / name, folder / name)
-        shutil.rmtree(folder / "search")
+            with replacing(folder / name) as temporary:
+                shutil.copyfile(places[best] / name, temporary)
     return {
         "steps": int(ends[best]["steps"]),
         "seconds": round(sum(end["seconds"] for end in ends), 2),
@@ -199,8 +223,14 @@ def train_to_end(
     data, problem, images = open_data(record.dataset, root, device)
     images = training_part(record.specification, images, record.seed)
     prepare(device, record.precision)
-    found = search(Setting(record, images, problem, validation(record.specification, data), code, every), folder)
+    setting = Setting(record, images, problem, validation(record.specification, data), code, every)
+    identity = content_sum([("", canonical(setting.identity(record.specification)).encode())])[:16]
+    finished = finished_before(folder, identity)
+    if finished is not None:
+        return finished
+    found = search(setting, folder)
     found |= {
+        "identity": identity,
         "status": "ok",
         "reason": "",
         "device": str(device),
@@ -210,9 +240,24 @@ def train_to_end(
         "data_sha256": data_sha256(images),
         "images": len(images),
         "labelled_images": 0 if images.labels is None else int((images.labels != HIDDEN).sum()),
-        "weights_sha256": sha256(folder / "weights.safetensors"),
+        "weights_sha256": file_sum(folder / "weights.safetensors"),
     }
-    return record.model_copy(update=found)
+    record = record.model_copy(update=found)
+    write(folder / FINISHED, record)
+    for superseded in ("checkpoint", "search"):
+        shutil.rmtree(folder / superseded, ignore_errors=True)
+    return record
+
+
+def finished_before(folder: Path, identity: str) -> RunRecord | None:
+    """The record of this very training, if it has ended already and its weights are whole."""
+    weights = folder / "weights.safetensors"
+    try:
+        record = read(folder / FINISHED, RunRecord)
+    except (SuiteError, DamagedError):
+        return None
+    whole = record.identity == identity and weights.exists() and file_sum(weights) == record.weights_sha256
+    return record if whole and not training_faults(record, folder, contents=True) else None
 
 
 def train(
@@ -226,17 +271,21 @@ def train(
     code: str = "",
     checkpoint_seconds: float = 60.0,
 ) -> RunRecord:
-    """Train one run and seed; writes `run.json` whatever happens. Raises Interrupted after SIGTERM or Ctrl-C."""
+    """Train one run and seed; writes `run.json` whatever happens.
+
+    Raises Interrupted after SIGTERM or Ctrl-C, and WriteError.
+    """
     record = blank_record(specification, seed, profile, code, root)
     try:
         record = train_to_end(record, folder, root, choose_device(device_name), code, checkpoint_seconds)
     except NotRunError as reason:
         record = record.model_copy(update={"status": "not run", "reason": str(reason)})
-    except Interrupted:
+    except (Interrupted, WriteError):
         raise
-    except (SuiteError, ValueError, RuntimeError) as error:
-        traceback.print_exc()
-        record = record.model_copy(update={"reason": f"{type(error).__name__}: {str(error).splitlines()[0]}"})
+    except Exception as error:  # a user's method may raise anything
+        if not isinstance(error, SuiteError | DamagedError | NonFiniteLossError):
+            traceback.print_exc()
+        record = record.model_copy(update={"reason": f"{type(error).__name__}: {first_line(error)}"})
     write(folder / "run.json", record)
     return record
 
@@ -244,7 +293,7 @@ def train(
 def load_trained(record: RunRecord, folder: Path, root: Path, device: torch.device):
     """(method, data, problem) of a finished run; SuiteError if the weights are not those it wrote."""
     weights = folder / "weights.safetensors"
-    if not weights.exists() or sha256(weights) != record.weights_sha256:
+    if not weights.exists() or file_sum(weights) != record.weights_sha256:
         raise SuiteError(f"{weights}: missing or not the file that run.json describes; delete run.json to retrain")
     data, problem, images = open_data(record.dataset, root, device)
     method = build(with_options(record.specification, record.chosen), images, problem, record.seed)

@@ -4,6 +4,8 @@ import fcntl
 import hashlib
 import io
 import os
+import shutil
+import sys
 import tempfile
 import zipfile
 import zlib
@@ -17,10 +19,14 @@ import numpy
 from PIL import Image, ImageOps
 
 from benchmarks.errors import NotRunError, SuiteError
+from benchmarks.records import read_json, write_json
+from methods.files import DamagedError, file_sum
 
 ENDINGS = (".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 MODES = {"1": "L", "L": "L", "P": "RGB", "RGB": "RGB", "CMYK": "RGB", "YCbCr": "RGB"}  # those without transparency
 SPLITS = ("train", "test")
+SUMS = "sums.json"
+LARGEST_FILE = 1 << 28  # bytes of one image file within a zip
 TEST_SHARE = 0.1  # of a folder without splits
 SHARE = 0.25  # of RAM: larger datasets are memory-mapped
 Read = Callable[[str], bytes]
@@ -81,6 +87,20 @@ def write(folder: Path, name: str, part: Part) -> None:
         numpy.save(folder / f"{name}_y.npy", part.labels)
 
 
+def whole(folder: Path) -> bool:
+    """Whether decoded images are there as they were written; damaged ones are deleted."""
+    if not folder.exists():
+        return False
+    try:
+        if all(file_sum(folder / name) == stated for name, stated in read_json(folder / SUMS).items()):
+            return True
+    except (SuiteError, DamagedError, FileNotFoundError):
+        pass
+    print(f"{folder}: damaged, or without sums: decoding the images again", file=sys.stderr)
+    shutil.rmtree(folder)
+    return False
+
+
 def cached(name: str, key: Iterable[str], splits: Callable[[], tuple[Part, Part]]) -> Arrays:
     """What `splits` gives for training and for testing, read once for each `key`; memory-mapped if above SHARE."""
     root = cache_root()
@@ -91,12 +111,13 @@ def cached(name: str, key: Iterable[str], splits: Callable[[], tuple[Part, Part]
     folder = root / f"{name}-{hashlib.sha256('|'.join(key).encode()).hexdigest()[:16]}"
     with open(f"{folder}.lock", "w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # parallel jobs wait for the first one
-        if not folder.exists():
+        if not whole(folder):
             with tempfile.TemporaryDirectory(dir=root) as temporary:
                 complete = Path(temporary) / "complete"
                 complete.mkdir()
                 for split, part in zip(SPLITS, splits(), strict=True):
                     write(complete, split, part)
+                write_json(complete / SUMS, {file.name: file_sum(file) for file in sorted(complete.glob("*.npy"))})
                 complete.rename(folder)
     files = {file.stem: file for file in folder.glob("*.npy")}
     large = sum(file.stat().st_size for file in files.values()) > SHARE * ram()
@@ -121,7 +142,7 @@ class Decoder:
                     f"convert it to RGB"
                 )
             image = self.prepare(image.convert(MODES[image.mode]))
-        except (OSError, ValueError, SyntaxError) as error:
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
             raise SuiteError(f"{self.path}: {name} cannot be read ({error}); replace or delete it") from error
         if self.first is None:
             self.first = name, image.mode, image.size
@@ -158,7 +179,14 @@ def opened(path: Path) -> Iterator[tuple[list[str], Read]]:
             f"{path}: {path.stat().st_size} bytes, not a whole zip: truncated or another file; replace it"
         ) from None
     with archive:
-        yield images_among(archive.namelist()), archive.read
+        names = images_among(archive.namelist())
+        for info in map(archive.getinfo, names):
+            if info.file_size > LARGEST_FILE:
+                raise SuiteError(
+                    f"{path}: {info.filename} would unpack to {info.file_size:,} bytes, more than the {LARGEST_FILE:,} "
+                    f"that an image file may have; take it out of the zip"
+                )
+        yield names, archive.read
 
 
 def images_among(names: Iterable[str]) -> list[str]:

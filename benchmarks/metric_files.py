@@ -1,6 +1,8 @@
 """Which metric files of a run are current and which cannot be: evaluation's bookkeeping, free of torch."""
 
 import hashlib
+import sys
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -9,7 +11,9 @@ from benchmarks import catalogue
 from benchmarks.catalogue import Declared
 from benchmarks.config import Dataset, dataset_named, load_file
 from benchmarks.definitions import answers, named, provides
-from benchmarks.records import Evaluation, MetricFile, Result, RunRecord, Status, canonical, read, sha256, write
+from benchmarks.errors import SuiteError
+from benchmarks.records import Evaluation, MetricFile, Result, RunRecord, Status, canonical, read, write
+from methods.files import DamagedError, file_sum, read_arrays, read_frame
 
 
 @cache
@@ -35,7 +39,7 @@ def key_of(record: RunRecord, declared: Declared, entry: dict[str, Any], referen
     folder = classifier_folder(record.dataset, references)
     if folder is not None and "classifier" in declared.literals.get("needs", ()):
         basis.append(folder / "weights.safetensors")
-    parts = [record.weights_sha256, canonical(entry), *(sha256(path) for path in basis if path.exists())]
+    parts = [record.weights_sha256, canonical(entry), *(file_sum(path) for path in basis if path.exists())]
     return hashlib.sha256("/".join(parts).encode()).hexdigest()[:16]
 
 
@@ -64,11 +68,56 @@ def current(
     """(key that the metric's file must have, the file if it has it and need not be computed again)."""
     declared, path = catalogue.metrics()[name], folder / f"{name}.json"
     key = key_of(record, declared, entry, references)
-    found = read(path, MetricFile) if path.exists() else None
-    if found is None or found.key != key:
+    wrong = faults(folder, name)
+    for file, what in wrong.items():
+        if file.exists():
+            print(f"{what}: computing it again", file=sys.stderr)
+    if wrong:
+        return key, None
+    found = read(path, MetricFile)
+    if found.key != key:
         return key, None
     settled = found.results[-1].status == "ok" or missing_capabilities(declared, provided(record))
     return key, found if settled else None
+
+
+def faults(folder: Path, name: str) -> dict[Path, str]:
+    """File -> what is wrong with it, of a metric's record and of the arrays that it describes."""
+    path, artefact = folder / f"{name}.json", catalogue.metrics()[name].literals.get("artefact")
+    try:
+        final = read(path, MetricFile).results[-1]
+    except SuiteError:
+        return {path: f"{path}: missing"}
+    except DamagedError as error:
+        return {path: error.what}
+    if artefact and final.status == "ok":
+        try:
+            read_arrays(folder / artefact)
+        except FileNotFoundError:
+            return {folder / artefact: f"{folder / artefact}: missing"}
+        except DamagedError as error:
+            return {folder / artefact: error.what}
+    return {}
+
+
+def training_faults(record: RunRecord, folder: Path, contents: bool = False) -> dict[Path, str]:
+    """File -> what is wrong with it, of a finished training's history and snapshots (read only with `contents`)."""
+    if record.status != "ok":
+        return {}
+    steps = [step for step in record.specification["train"].get("snapshots", ()) if step <= record.steps]
+    read_as: dict[Path, Callable[[Path], Any]] = {folder / "history.parquet": read_frame}
+    snapshots = [folder / "snapshots" / f"{step:08d}.safetensors" for step in steps]
+    if contents:
+        from methods.checkpoint import read_tensors
+
+        read_as |= dict.fromkeys(snapshots, read_tensors)
+    found = {path: f"{path}: missing" for path in (*read_as, *snapshots) if not path.exists()}
+    for path in read_as.keys() - found.keys():
+        try:
+            read_as[path](path)
+        except DamagedError as error:
+            found[path] = error.what
+    return found
 
 
 def finish(record: RunRecord, folder: Path, statuses: dict[str, Status]) -> Evaluation:

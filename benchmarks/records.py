@@ -1,16 +1,14 @@
 """The one schema of results, and files that are either whole or absent."""
 
-import hashlib
 import json
 import math
-import os
-from functools import cache
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from benchmarks.errors import SuiteError
+from methods.files import SUM, DamagedError, content_sum, replacing, require
 
 Status = Literal["ok", "not run", "failed"]
 Kind = Literal["exact", "bound", "estimate"]
@@ -106,6 +104,7 @@ class RunRecord(Record):
     commit: str = ""
     dirty: bool | None = None
     data_sha256: str = ""
+    identity: str = ""
     weights_sha256: str = ""
     started: str = ""
 
@@ -124,42 +123,47 @@ class Contract(Record):
         return [f"{self.run}: contract: {name}: {wrong}" for name, wrong in self.checks.items() if wrong]
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write atomically: readers see the old file or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
-
-
-def write(path: Path, record: Record) -> None:
-    """Write a record as JSON."""
-    write_text(path, record.model_dump_json(indent=1) + "\n")
-
-
-def read(path: Path, kind: type[R]) -> R:
-    """Read a record; SuiteError with the file and what is wrong."""
-    try:
-        return kind.model_validate_json(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise SuiteError(f"{path}: missing; run snakemake to make it") from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(p) for p in first["loc"]) or "file"
-        raise SuiteError(f"{path}: {place}: {first['msg']}; delete the file and run snakemake again") from None
-
-
 def canonical(value: Any) -> str:
     """JSON with sorted keys: equal specifications are equal strings."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"))
 
 
-@cache
-def _sha256(path: Path, inode: int, size: int, modified: int) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+def json_sum(content: dict[str, Any]) -> str:
+    """SHA-256 of the canonical JSON."""
+    return content_sum([("json", canonical(content).encode())])
 
 
-def sha256(path: Path) -> str:
-    """Hash of a file; it is read again only where it was written again."""
-    stat = path.stat()
-    return _sha256(path, stat.st_ino, stat.st_size, stat.st_mtime_ns)
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write JSON whose last key is the sum of the others. Raises WriteError."""
+    with replacing(path) as temporary:
+        text = json.dumps({**content, SUM: json_sum(content)}, indent=1, ensure_ascii=False)
+        temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """What `write_json` wrote; SuiteError if it is absent, DamagedError if it is something else."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SuiteError(f"{path}: missing; run snakemake to make it") from None
+    except ValueError as error:
+        raise DamagedError(path, error) from None
+    if not isinstance(content, dict):
+        raise DamagedError(path, "no record")
+    require(path, content.pop(SUM, None), json_sum(content))
+    return content
+
+
+def write(path: Path, record: Record) -> None:
+    """Write a record as JSON. Raises WriteError."""
+    write_json(path, record.model_dump(mode="json"))
+
+
+def read(path: Path, kind: type[R]) -> R:
+    """Read a record; SuiteError if it is absent, DamagedError if it is not what was written."""
+    try:
+        return kind.model_validate(read_json(path))
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(p) for p in first["loc"]) or "file"
+        raise DamagedError(path, f"{place}: {first['msg']}") from None

@@ -15,7 +15,7 @@ from benchmarks import catalogue, config, own, systems
 from benchmarks.catalogue import ROOT
 from benchmarks.config import Claim, Figure, Table
 from benchmarks.definitions import Definitions
-from benchmarks.errors import unknown
+from benchmarks.errors import SuiteError, unknown
 from benchmarks.own import listed
 from benchmarks.records import canonical
 
@@ -48,8 +48,16 @@ class Suite(Definitions):
         only: list[str] | None = None,
         compare: list[str] | None = None,
     ):
-        super().__init__(profile, extra_runs)
-        only = only or compare
+        try:
+            super().__init__(profile, extra_runs)
+            self.resolve(extra_runs, only or compare, compare)
+        except SuiteError as error:
+            if extra_runs is None or str(extra_runs) in str(error) or not str(error).startswith("run "):
+                raise
+            raise SuiteError(f"{extra_runs}: {error}") from None
+
+    def resolve(self, extra_runs: Path | None, only: list[str] | None, compare: list[str] | None) -> None:
+        """What is wanted of the definitions, checked."""
         self.extra_runs, self.only, self.compare = extra_runs, only or [], compare or []
         self.from_file = frozenset(config.load_yaml(extra_runs)) if extra_runs else frozenset()
         self.own = set(self.from_file)

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from benchmarks.datasets import Data
-from benchmarks.errors import NotRunError
+from benchmarks.errors import NotRunError, SuiteError
+from methods.files import DamagedError, read_arrays
 from methods.game import Batch
 from methods.method import Method
 
@@ -96,10 +97,14 @@ class Trained:
     def reference_draws(self, n: int, kind: str) -> numpy.ndarray:
         """n draws [n, latent] of the problem's posterior: `exact`, or `hmc` from the reference job."""
         path = self.references / f"{self.dataset}.npz"
-        with numpy.load(path) as stored:
-            if kind not in stored:
-                raise NotRunError(f"{self.dataset} has no {kind!r} reference; it has {', '.join(stored)}")
-            draws = stored[kind]
+        try:
+            stored = read_arrays(path)
+        except (FileNotFoundError, DamagedError) as error:
+            again = f"delete {path.with_suffix('.json')} and give the same command again"
+            raise SuiteError(f"{path}: missing or damaged; {again}") from error
+        if kind not in stored:
+            raise NotRunError(f"{self.dataset} has no {kind!r} reference; it has {', '.join(stored)}")
+        draws = stored[kind]
         if len(draws) < n:
             raise NotRunError(f"{path.name} holds {len(draws)} {kind} draws, {n} are wanted; lower n")
         return draws[:n]

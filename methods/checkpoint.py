@@ -1,33 +1,44 @@
-"""Weights and training state on disk: safetensors, written atomically, never pickle."""
+"""Weights and training state on disk: safetensors with a sum of their content, written atomically, never pickle."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
+
+from methods.files import SUM, DamagedError, content_sum, replacing, require
+
+
+def tensor_sum(tensors: dict[str, Tensor], metadata: str) -> str:
+    """SHA-256 of tensors and metadata."""
+    parts = [("json", metadata.encode())]
+    for name, t in sorted(tensors.items()):
+        parts.append((f"{name} {t.dtype} {tuple(t.shape)}", t.reshape(-1).view(torch.uint8).numpy()))  # type: ignore[arg-type]
+    return content_sum(parts)
 
 
 def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, Any]) -> None:
     """Write `tensors` and JSON-able `metadata`; a kill at any moment leaves the old file or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    plain = {name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()}
-    save_file(plain, str(temporary), {"json": json.dumps(metadata)})
-    os.replace(temporary, path)
+    plain, text = {name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()}, json.dumps(metadata)
+    with replacing(path) as temporary:
+        temporary.write_bytes(save(plain, {"json": text, SUM: tensor_sum(plain, text)}))
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Tensors and metadata of a file of `write_tensors`; ValueError if it is damaged."""
+    """Tensors and metadata of a file of `write_tensors`; DamagedError if it is not what was written."""
     try:
         with safe_open(str(path), "pt") as file:
-            metadata = json.loads((file.metadata() or {}).get("json", "{}"))
-            return {name: file.get_tensor(name) for name in file.keys()}, metadata  # noqa: SIM118
-    except Exception as error:
-        raise ValueError(f"{path}: not a readable checkpoint ({error}); delete it to start afresh") from error
+            stored = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        text = stored.get("json", "{}")
+        metadata = json.loads(text)
+    except Exception as error:  # safetensors has its own kind, and a pickle is one more
+        raise DamagedError(path, error) from error
+    require(path, stored.get(SUM), tensor_sum(tensors, text))
+    return tensors, metadata
 
 
 def save_weights(path: Path, module: nn.Module, metadata: dict[str, Any]) -> None:

@@ -5,7 +5,6 @@ the checkpoint: a killed training that continues ends with bitwise the weights o
 (same machine, same threads).
 """
 
-import shutil
 import signal
 import time
 from collections.abc import Callable
@@ -24,6 +23,7 @@ from methods.checkpoint import (
     write_tensors,
 )
 from methods.data import Images, Minibatches
+from methods.files import write_frame
 from methods.game import Player, play_round
 from methods.method import Method
 from methods.progress import Progress
@@ -125,6 +125,11 @@ class Trainer:
         """Where the state for a resume lies: beside the outputs, never declared to Snakemake."""
         return self.folder / "checkpoint" / "state.safetensors"
 
+    @property
+    def best_weights(self) -> Path:
+        """The weights that validation likes best so far."""
+        return self.folder / "checkpoint" / "best.safetensors"
+
     def save(self, seconds: float) -> None:
         """Write everything that a resume needs."""
         tensors = {f"method/{name}": t for name, t in self.method.state_dict().items()}
@@ -145,10 +150,15 @@ class Trainer:
         write_tensors(self.checkpoint, tensors, metadata)
 
     def resume(self) -> bool:
-        """Continue from the checkpoint; False if there is none. ForeignCheckpointError if it is of another run."""
+        """Continue from the checkpoint; False if there is none.
+
+        ForeignCheckpointError if it is of another run, DamagedError if it is not what was written.
+        """
         if not self.checkpoint.exists():
             return False
         tensors, metadata = read_tensors(self.checkpoint)
+        if metadata["best"][1] >= 0:
+            read_tensors(self.best_weights)  # found damaged now rather than at the end
         if metadata["identity"] != self.identity:
             raise ForeignCheckpointError(
                 f"{self.checkpoint}: checkpoint of another specification or code; delete its folder to start afresh"
@@ -210,7 +220,7 @@ class Trainer:
         torch.set_rng_state(state)  # looking must not change the training
         if score < self.best:
             self.best, self.best_step = score, self.step
-            save_weights(self.folder / "checkpoint" / "best.safetensors", self.method, {"step": self.step})
+            save_weights(self.best_weights, self.method, {"step": self.step})
         waited = (self.step - self.best_step) // self.settings.validate_every
         return 0 < self.settings.patience <= waited
 
@@ -257,18 +267,16 @@ class Trainer:
         save_weights(self.folder / "snapshots" / f"{self.step:08d}.safetensors", self.method, {"step": self.step})
 
     def finish(self, metadata: dict[str, Any]) -> Path:
-        """Write weights and history; the best weights where validation chose them."""
+        """Write weights and history; the best weights where validation chose them. The checkpoint stays."""
         weights = self.folder / "weights.safetensors"
-        best = self.folder / "checkpoint" / "best.safetensors"
-        if self.validate is not None and best.exists():
-            tensors, chosen = read_tensors(best)
+        if self.validate is not None and self.best_weights.exists():
+            tensors, chosen = read_tensors(self.best_weights)
             self.method.load_state_dict(tensors)
             metadata = {**metadata, **chosen}
         save_weights(weights, self.method, metadata)
         import pandas  # 0.3 s that a training need not wait for
 
-        pandas.DataFrame(self.history).to_parquet(self.folder / "history.parquet")
-        shutil.rmtree(self.checkpoint.parent, ignore_errors=True)  # the weights supersede it
+        write_frame(self.folder / "history.parquet", pandas.DataFrame(self.history))
         return weights
 
 

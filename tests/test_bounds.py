@@ -87,6 +87,7 @@ def test_an_edited_run_after_a_kill_starts_afresh(tmp_path, capsys):
     first = train(specification, 0, "smoke", folder, root=tmp_path, device_name="cpu", code="a")
     assert first.status == "ok"
     assert not (folder / "checkpoint").exists()
+    (folder / "trained.json").unlink()  # what a finished training is recognised by
     from small import method_of
 
     method, images, _ = method_of("vae-4-point")

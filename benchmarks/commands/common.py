@@ -26,6 +26,8 @@ def locked(folder: Path) -> Iterator[None]:
             file.seek(0)
             print(f"{folder} is in use by process {file.read().strip() or '?'}: waiting", file=sys.stderr, flush=True)
             fcntl.flock(file, fcntl.LOCK_EX)
+        for left in folder.rglob(".tmp-*"):  # of a process that was killed while it wrote
+            left.unlink(missing_ok=True)
         file.truncate(0)
         file.write(str(os.getpid()))
         file.flush()

@@ -3,12 +3,14 @@
 import argparse
 import json
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Any
 
 from benchmarks.commands.common import Add, job_folder, locked, suite_of, tune_process
 from benchmarks.commands.own import bring
+from benchmarks.errors import SuiteError, unknown
 from benchmarks.gpu_lease import lease
 from benchmarks.suite import Suite
 
@@ -21,8 +23,6 @@ REFERENCES = {
 
 def specification_of(arguments: argparse.Namespace, suite: Suite, which: str) -> dict[str, Any]:
     """Specification or metrics of the job on the command line."""
-    from benchmarks.errors import unknown
-
     if arguments.run not in suite.wanted:
         suite.own.add(arguments.run) if arguments.run in suite.runs else None
         suite.__dict__.pop("wanted", None)
@@ -31,9 +31,20 @@ def specification_of(arguments: argparse.Namespace, suite: Suite, which: str) ->
     return suite.metric_options(arguments.run) if which == "metrics" else suite.specification(arguments.run)
 
 
+def check_options(arguments: argparse.Namespace) -> None:
+    """SuiteError unless device, seed and threads can be."""
+    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", arguments.device):
+        raise SuiteError(f"command line: --device (or VGB_DEVICE) is {arguments.device!r}; use auto, cpu or cuda")
+    for name, least in (("seed", 0), ("threads", 1)):
+        if getattr(arguments, name) < least:
+            raise SuiteError(f"command line: --{name} is {getattr(arguments, name)}; it must be at least {least}")
+
+
 def train(arguments: argparse.Namespace) -> int:
     """Train one run and seed and compute what can be computed of it; continues where a killed one stopped."""
+    check_options(arguments)
     suite = suite_of(arguments)
+    specification = specification_of(arguments, suite, "specification")
     folder = job_folder(arguments)
     with locked(folder), lease(arguments.device) as device:
         tune_process(arguments.threads)
@@ -43,7 +54,7 @@ def train(arguments: argparse.Namespace) -> int:
 
         try:
             record = execute.train(
-                specification_of(arguments, suite, "specification"),
+                specification,
                 arguments.seed,
                 arguments.profile,
                 folder,
@@ -82,6 +93,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
     from benchmarks import metric_files
     from benchmarks.records import RunRecord, read
 
+    check_options(arguments)
     metrics = specification_of(arguments, suite_of(arguments), "metrics")
     folder = job_folder(arguments)
     references = folder.parents[1] / "references"
@@ -102,16 +114,18 @@ def evaluate(arguments: argparse.Namespace) -> int:
 
 def reference(arguments: argparse.Namespace) -> int:
     """Make the reference draws of a problem."""
+    suite = suite_of(arguments)
+    if arguments.problem not in suite.problems:
+        raise unknown("command line", "problem", arguments.problem, suite.problems)
     tune_process(arguments.threads)
-    from benchmarks.records import write_text
+    from benchmarks.records import write_json
     from benchmarks.references.draws import make_reference
 
     budget = {"quick": "quick", "quick-seeds": "quick", "smoke": "smoke"}.get(arguments.profile, "full")
     folder = Path("results") / arguments.profile / "references"
     with locked(folder / f".{arguments.problem}"):
         found = make_reference(arguments.problem, folder, REFERENCES[budget])
-        text = json.dumps({**found, "code": Suite.reference_code()}, indent=1) + "\n"
-        write_text(folder / f"{arguments.problem}.json", text)
+        write_json(folder / f"{arguments.problem}.json", {**found, "code": Suite.reference_code()})
     return 0
 
 

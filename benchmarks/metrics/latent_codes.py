@@ -4,6 +4,7 @@ import numpy
 import torch
 
 from benchmarks.trained import Estimate, Trained
+from methods.files import write_arrays
 
 NEEDS = ("encode", "data")
 UNIT = "codes"
@@ -18,5 +19,5 @@ def evaluate(trained: Trained, *, images: int = 4, draws: int = 512) -> Estimate
     with torch.no_grad():
         z = trained.method.encode(x.repeat_interleave(draws, 0)).cpu().numpy()
     label = numpy.repeat(numpy.arange(len(x)), draws)
-    numpy.savez_compressed(trained.folder / ARTEFACT, z=z, image=label, x=x.cpu().numpy())
+    write_arrays(trained.folder / ARTEFACT, {"z": z, "image": label, "x": x.cpu().numpy()})
     return Estimate(float(len(z)), None, len(z), f"{len(x)} images, {draws} draws")

@@ -4,6 +4,7 @@ import numpy
 
 from benchmarks.metrics.kl_to_posterior import draws_of
 from benchmarks.trained import Estimate, Trained
+from methods.files import write_arrays
 
 NEEDS = ("encode", "problem")
 UNIT = "draws"
@@ -14,5 +15,5 @@ ARTEFACT = "posterior_draws.npz"
 
 def evaluate(trained: Trained, *, n: int = 10_240) -> Estimate:
     """AVB figure 4 used 10,240 draws."""
-    numpy.savez_compressed(trained.folder / ARTEFACT, z=draws_of(trained, n).astype(numpy.float32))
+    write_arrays(trained.folder / ARTEFACT, {"z": draws_of(trained, n).astype(numpy.float32)})
     return Estimate(float(n), None, n, f"n={n}")

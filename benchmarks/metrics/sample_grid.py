@@ -2,10 +2,10 @@
 
 from typing import Any
 
-import numpy
 import torch
 
 from benchmarks.trained import Estimate, Trained
+from methods.files import write_arrays
 
 NEEDS = ("sample", "data")
 UNIT = "images"
@@ -27,5 +27,5 @@ def evaluate(trained: Trained, *, n: int = 64) -> Estimate:
         if "reconstruct" in trained.provides:
             arrays["reconstructions"] = trained.method.reconstruct(x)
     found = {name: array.cpu().numpy() for name, array in arrays.items()}
-    numpy.savez_compressed(trained.folder / ARTEFACT, **found)
+    write_arrays(trained.folder / ARTEFACT, found)
     return Estimate(float(n), None, n, f"n={n}")

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.trained import Trained
+from methods.files import DamagedError, read_arrays, write_arrays
 
 Judge = Callable[[Tensor], tuple[Tensor, Tensor]]
 Moments = tuple[numpy.ndarray, numpy.ndarray]
@@ -63,15 +64,14 @@ def judged(judge: Judge, x: Tensor, batch: int = 64) -> tuple[numpy.ndarray, num
     return features.cpu().numpy(), torch.cat([t for _, t in pieces]).double().softmax(1).cpu().numpy()
 
 
-def kept(trained: Trained, path: Path, make: Callable[[], dict[str, numpy.ndarray]]) -> dict[str, numpy.ndarray]:
-    """The arrays of a file, which is made first if it is not there."""
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f"{path.stem}.{trained.folder.parent.name}.{trained.seed}.npz")
-        numpy.savez(partial, allow_pickle=False, **make())
-        partial.rename(path)  # whole or not there, whoever else writes it
-    with numpy.load(path) as stored:
-        return dict(stored)
+def kept(path: Path, make: Callable[[], dict[str, numpy.ndarray]]) -> dict[str, numpy.ndarray]:
+    """The arrays of a file, which is made first if it is not there or damaged."""
+    try:
+        return read_arrays(path)
+    except (FileNotFoundError, DamagedError):
+        arrays = make()
+        write_arrays(path, arrays)  # whole or not there, whoever else writes it
+        return arrays
 
 
 def real_moments(trained: Trained, judge: Judge, key: str, n: int) -> tuple[Moments, int]:
@@ -81,7 +81,7 @@ def real_moments(trained: Trained, judge: Judge, key: str, n: int) -> tuple[Mome
     """
     x = trained.train_x(n)
     path = trained.references / "statistics" / f"{trained.dataset}-{key}-{len(x)}.npz"
-    stored = kept(trained, path, lambda: dict(zip(("mean", "covariance"), moments(judged(judge, x)[0]), strict=True)))
+    stored = kept(path, lambda: dict(zip(("mean", "covariance"), moments(judged(judge, x)[0]), strict=True)))
     return (stored["mean"], stored["covariance"]), len(x)
 
 
@@ -89,7 +89,7 @@ def real_features(trained: Trained, judge: Judge, key: str, n: int) -> numpy.nda
     """Features [n, d] of the first n training images (all if there are fewer); kept in a file, like `real_moments`."""
     x = trained.train_x(n)
     path = trained.references / "statistics" / f"{trained.dataset}-{key}-{len(x)}-features.npz"
-    return kept(trained, path, lambda: {"features": judged(judge, x)[0].astype(numpy.float32)})["features"]
+    return kept(path, lambda: {"features": judged(judge, x)[0].astype(numpy.float32)})["features"]
 
 
 def sample_judged(trained: Trained, judge: Judge, key: str, n: int) -> tuple[numpy.ndarray, numpy.ndarray]:

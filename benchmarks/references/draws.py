@@ -9,6 +9,7 @@ import torch
 
 from benchmarks.execute import seed_of
 from benchmarks.problems import problem_named
+from methods.files import write_arrays
 
 
 def make_reference(name: str, folder: Path, options: dict[str, Any]) -> dict[str, float]:
@@ -30,7 +31,6 @@ def make_reference(name: str, folder: Path, options: dict[str, Any]) -> dict[str
         found["log evidence"] = problem.log_evidence()
         arrays["hmc"] = hmc.kept_draws(mcmc, options["thin"], seed=1)
         found["HMC draws"], found["kept HMC draws"] = float(each * options["chains"]), float(len(arrays["hmc"]))
-    folder.mkdir(parents=True, exist_ok=True)
-    numpy.savez(folder / f"{name}.npz", **arrays)  # type: ignore[arg-type]
+    write_arrays(folder / f"{name}.npz", arrays)
     found["seconds"] = round(time.monotonic() - began, 1)
     return found

@@ -18,6 +18,7 @@ from benchmarks.config import Figure
 from benchmarks.errors import NotRunError
 from benchmarks.report.schematics import SCHEMATICS
 from benchmarks.suite import Suite
+from methods.files import read_arrays
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 plt.rcParams.update({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "svg.hashsalt": "vgbench"})
@@ -28,8 +29,7 @@ def artefact(suite: Suite, run: str, name: str, seed: int = 0) -> dict[str, nump
     path = Path("results") / suite.name / run / f"seed{seed}" / name
     if not path.exists():
         raise NotRunError(f"{run} has no {name}")
-    with numpy.load(path) as arrays:
-        return {key: arrays[key] for key in arrays}
+    return read_arrays(path)
 
 
 def artefacts(suite: Suite, figure: Figure, name: str) -> dict[str, dict[str, numpy.ndarray]]:
@@ -48,8 +48,7 @@ def reference(suite: Suite, problem: str) -> dict[str, numpy.ndarray]:
     path = Path("results") / suite.name / "references" / f"{problem}.npz"
     if not path.exists():
         raise NotRunError(f"no reference of {problem}")
-    with numpy.load(path) as arrays:
-        return {key: arrays[key] for key in arrays}
+    return read_arrays(path)
 
 
 def density(axis, x: numpy.ndarray, y: numpy.ndarray, box: tuple[float, float, float, float]) -> None:

@@ -1,13 +1,17 @@
 """The one long table of results: a row for each (run, seed, metric, round)."""
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import pandas
 
-from benchmarks.records import MetricFile, Result, RunRecord, read
+from benchmarks.errors import SuiteError
+from benchmarks.metric_files import faults, training_faults
+from benchmarks.records import Evaluation, MetricFile, Result, RunRecord, read, read_json
 from benchmarks.suite import Job, Suite
+from methods.files import DamagedError, read_arrays, read_frame, replacing, write_frame
 
 RUN_COLUMNS = (
     "run", "seed", "profile", "dataset", "steps", "paper_steps", "seconds", "images_per_second",
@@ -47,6 +51,57 @@ def results_of(path: Path, metric: str) -> list[Result]:
     )
 
 
+def reference_faults(path: Path) -> dict[Path, str]:
+    """File -> what is wrong with it, of a reference's record and draws; nothing if it is yet to be made."""
+    try:
+        if path.exists():
+            read_json(path)
+            read_arrays(path.with_suffix(".npz"))
+    except DamagedError as error:
+        return {path: error.what}
+    except FileNotFoundError as error:
+        return {path: f"{error.filename}: missing"}
+    return {}
+
+
+def require_whole(suite: Suite) -> None:
+    """SuiteError if a finished job's file is damaged or gone; it is set aside, and the next call makes it anew.
+
+    Snakemake sees the files that mark the end of a job, and of these only whether they exist and since when.
+    """
+    lines = []
+    for path in [folder_of(suite) / "references" / f"{name}.json" for name in suite.problems]:
+        wrong = reference_faults(path)
+        lines += wrong.values()
+        set_aside(wrong)
+    for folder in [folder_of(suite) / key for key in suite.jobs]:
+        marks = {name: folder / f"{name}.json" for name in ("run", "metrics")}
+        wrong: dict[Path, str] = {}
+        for kind, mark in ((RunRecord, marks["run"]), (Evaluation, marks["metrics"])):
+            try:
+                record = read(mark, kind) if mark.exists() else None
+            except DamagedError as error:
+                wrong[mark] = error.what
+                continue
+            if isinstance(record, RunRecord) and (lost := training_faults(record, folder)):
+                wrong |= {mark: "", **lost}
+            for metric in record.metrics if isinstance(record, Evaluation) else ():
+                wrong |= faults(folder, metric)
+        if wrong:
+            lines += filter(None, wrong.values())
+            set_aside([*wrong, marks["metrics"]])
+    if lines:
+        more = f" and {len(lines) - 1} more" if len(lines) > 1 else ""
+        raise SuiteError(f"{lines[0]}{more}: set aside; give the same command again to make it anew")
+
+
+def set_aside(paths: Iterable[Path]) -> None:
+    """Rename files, where they exist, so that nothing takes them for results."""
+    for path in paths:
+        if path.exists():
+            path.replace(path.with_name(f"{path.name}.damaged"))
+
+
 def rows_of(suite: Suite, job: Job, folder: Path) -> list[dict[str, Any]]:
     """A row for each metric of one job (and round), from its records in `folder`."""
     record = record_of(folder, job, suite.name)
@@ -72,18 +127,22 @@ def rows_of(suite: Suite, job: Job, folder: Path) -> list[dict[str, Any]]:
 
 def collect(suite: Suite) -> pandas.DataFrame:
     """Read every record of the profile's jobs; writes results.parquet, results.csv and results.json."""
+    require_whole(suite)
     frame = pandas.DataFrame(
         [row for key, job in suite.jobs.items() for row in rows_of(suite, job, folder_of(suite) / key)]
     )
-    frame.to_parquet(folder_of(suite) / "results.parquet", index=False)
-    frame.to_csv(folder_of(suite) / "results.csv", index=False)
-    frame.to_json(folder_of(suite) / "results.json", orient="records", indent=1)
+    write_frame(folder_of(suite) / "results.parquet", frame)
+    with replacing(folder_of(suite) / "results.csv") as temporary:
+        frame.to_csv(temporary, index=False)
+    with replacing(folder_of(suite) / "results.json") as temporary:
+        frame.to_json(temporary, orient="records", indent=1)
     return frame
 
 
 def load(suite: Suite) -> pandas.DataFrame:
-    """The collected table."""
-    return pandas.read_parquet(folder_of(suite) / "results.parquet")
+    """The collected table; SuiteError or DamagedError if it, or what a figure reads, is not what was written."""
+    require_whole(suite)
+    return read_frame(folder_of(suite) / "results.parquet")
 
 
 def set_failures_aside(suite: Suite) -> list[str]:

@@ -8,6 +8,7 @@ import pandas
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from benchmarks.catalogue import ROOT
+from benchmarks.records import read_json
 from benchmarks.report import against, claims, compare, correspondence, figures, ranking, tables, verdicts
 from benchmarks.report.frame import load
 from benchmarks.suite import Suite
@@ -61,7 +62,7 @@ def references_section(suite: Suite) -> dict[str, dict[str, float]]:
     for name in suite.problems:
         path = Path("results") / suite.name / "references" / f"{name}.json"
         if path.exists():
-            found[name] = {k: v for k, v in json.loads(path.read_text(encoding="utf-8")).items() if k != "code"}
+            found[name] = {k: v for k, v in read_json(path).items() if k != "code"}
     return found
 
 

@@ -7,7 +7,7 @@ from benchmarks.errors import SuiteError, unknown
 from benchmarks.resources import limits
 from benchmarks.suite import Suite
 
-PROFILE = config.get("profile", "quick")
+PROFILE = str(config.get("profile", "quick"))
 RUNS = str(config.get("runs", ""))
 ONLY, COMPARE = (
     str(config.get(key, "")).replace(",", " ").split() for key in ("only", "compare")

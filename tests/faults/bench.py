@@ -1,0 +1,254 @@
+"""Commands in forked processes, what they leave, and whether that equals what an undisturbed run leaves."""
+
+import os
+import random
+import re
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+
+from benchmarks import catalogue
+from benchmarks.records import MetricFile, RunRecord, read
+from benchmarks.suite import Suite
+from methods.checkpoint import read_tensors
+from methods.files import DamagedError, read_arrays, read_frame
+
+PROFILE = "smoke"
+USERS_OWN = "KeyError: 'mine'"  # an exception of a user's method: the log shows where, the record what
+SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
+
+
+class Defect(Exception):
+    """What no fault may lead to; the first argument is its kind."""
+
+
+@dataclass
+class Call:
+    """How a command ended."""
+
+    status: int
+    errors: str
+    seconds: float
+
+    @property
+    def line(self) -> str:
+        """The error that a person sees."""
+        shown = [line for line in self.errors.splitlines() if line.startswith(("error:", "not run:"))]
+        return shown[-1] if shown else self.errors[-300:]
+
+
+def call(arguments: list[str], folder: Path, disturb: Callable[[int], None] | None = None) -> Call:
+    """`python -m benchmarks ARGUMENTS` in `folder`, forked from this process, which has torch in memory already."""
+    began = time.monotonic()
+    with tempfile.TemporaryFile("w+") as errors:
+        child = os.fork()
+        if child == 0:
+            status = 70
+            try:
+                signal.signal(signal.SIGINT, signal.default_int_handler)
+                for stream in (1, 2):
+                    os.dup2(errors.fileno(), stream)
+                os.chdir(folder)
+                from benchmarks.warm import run_command
+
+                status = run_command(arguments)
+            finally:
+                os._exit(status)
+        if disturb is not None:
+            disturb(child)
+        _, ended = os.waitpid(child, 0)
+        errors.seek(0)
+        found = Call(os.waitstatus_to_exitcode(ended), errors.read(), time.monotonic() - began)
+    if "Traceback" in found.errors and USERS_OWN not in found.errors:
+        raise Defect("traceback", found.errors[-1500:])
+    return found
+
+
+@dataclass
+class Bench:
+    """Undisturbed results of some runs, to compare with; trials happen in copies."""
+
+    root: Path
+    options: tuple[str, ...] = ()
+    suite: Suite = field(default_factory=lambda: Suite(PROFILE))
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def command(self, name: str, run: str) -> list[str]:
+        """A command line of one run."""
+        every = ["--checkpoint-seconds", "0"] if name == "train" else []
+        return [name, run, "--profile", PROFILE, *self.options, *every]
+
+    def prepare(self, run: str) -> Path:
+        """The folder of the undisturbed run, made on first use with all that it depends on."""
+        folder = self.root / "results" / PROFILE / run / "seed0"
+        if run in self.seconds:
+            return folder
+        for file in map(Path, self.suite.reference_files(run)):
+            if file.parent.name == "references":
+                if not (self.root / file).exists():
+                    self.expect(call(["reference", file.stem, "--profile", PROFILE], self.root))
+            elif file.parents[1].name != run:
+                self.prepare(file.parents[1].name)
+        self.seconds[run] = sum(self.expect(call(self.command(n, run), self.root)) for n in ("train", "evaluate"))
+        return folder
+
+    @staticmethod
+    def expect(done: Call) -> float:
+        """Seconds of a call that must end well."""
+        if done.status:
+            raise Defect("undisturbed run fails", done.errors[-1500:])
+        return done.seconds
+
+    def trial(self, run: str, copied: bool) -> tuple[Path, Path]:
+        """(working folder, results of the run in it): empty, or with a copy of the undisturbed results."""
+        original = self.prepare(run)
+        place = Path(tempfile.mkdtemp(dir=self.root))
+        folder = place / "results" / PROFILE / run / "seed0"
+        for other in sorted((self.root / "results" / PROFILE).iterdir()):
+            if other.name == "references":
+                shutil.copytree(other, folder.parents[1] / "references")
+            elif other.name != run and other.is_dir():
+                folder.parents[1].mkdir(parents=True, exist_ok=True)
+                (folder.parents[1] / other.name).symlink_to(other)
+        if copied:
+            shutil.copytree(original, folder)
+        return place, folder
+
+    def again(self, run: str, place: Path, mend: bool = True) -> list[str]:
+        """Do what Snakemake would until nothing is left to do; the errors on the way, whose advice is followed."""
+        folder, lines = place / "results" / PROFILE / run / "seed0", []
+        for _ in range(6):
+            line = self.once(run, place, folder)
+            if line is None:
+                return lines
+            lines.append(line)
+            follow(line, place, folder)
+        raise Defect("lost", f"the same command never ends well: {lines}")
+
+    def once(self, run: str, place: Path, folder: Path) -> str | None:
+        """One call of the missing jobs; the first error, None if all is done."""
+        references = [Path(f) for f in self.suite.reference_files(run) if Path(f).parent.name == "references"]
+        jobs = [(place / f, ["reference", f.stem, "--profile", PROFILE]) for f in references]
+        jobs += [
+            (folder / "run.json", self.command("train", run)),
+            (folder / "metrics.json", self.command("evaluate", run)),
+        ]
+        for output, arguments in jobs:
+            if not output.exists():
+                done = call(arguments, place)
+                if done.status:
+                    return done.line
+        done = call(["collect", "--profile", PROFILE, *self.options, "--only", run], place)
+        if done.status:
+            return done.line
+        record = read(folder / "run.json", RunRecord)
+        if record.status != "ok":
+            (folder / "run.json").unlink()  # as the rule `verdict` does
+            (folder / "metrics.json").unlink()
+            return f"failed: {record.reason}"
+        for metric in sorted(self.suite.metric_options(run)):
+            final = read(folder / f"{metric}.json", MetricFile).results[-1]
+            if final.status == "failed":
+                (folder / "metrics.json").unlink()
+                return f"failed: {final.reason}"
+        return None
+
+    def compare(self, run: str, folder: Path) -> None:
+        """Defect unless the results are bitwise those of the undisturbed run."""
+        original = self.prepare(run)
+        if left := [p.name for p in folder.rglob(".tmp-*")]:
+            raise Defect("half file", f"left behind: {left}")
+        files = {p.relative_to(original).as_posix() for p in original.rglob("*") if p.is_file()}
+        for name in sorted(files - {".lock"}):
+            if not (folder / name).exists():
+                raise Defect("lost", name)
+            try:
+                one, other = (contents(f / name) for f in (original, folder))
+            except DamagedError as error:
+                raise Defect("half file", str(error)) from error
+            if one != other:
+                raise Defect("wrong number", f"{name}: {str(other)[:300]} instead of {str(one)[:300]}")
+
+
+def contents(path: Path) -> object:
+    """What a results file says, without times."""
+    if path.suffix == ".safetensors":
+        return {
+            n: (t.shape, t.reshape(-1).view(torch.uint8).numpy().tobytes()) for n, t in read_tensors(path)[0].items()
+        }
+    if path.suffix == ".npz":
+        return {n: (a.shape, a.tobytes()) for n, a in read_arrays(path).items()}
+    if path.suffix == ".parquet":
+        return read_frame(path).to_csv()
+    if path.stem in ("run", "trained"):
+        record = read(path, RunRecord)
+        return (
+            record.status,
+            {**record.specification, "method": ""},
+            record.steps,
+            record.parameters,
+            record.chosen,
+            record.images,
+        )
+    if path.stem in catalogue.metrics():
+        timed = str(catalogue.metrics()[path.stem].literals.get("unit", "")).startswith("seconds")
+        hidden = {"seconds", *(("value", "standard_error", "details") if timed else ())}
+        return [r.model_dump(exclude=hidden) for r in read(path, MetricFile).results]
+    return None
+
+
+def follow(line: str, place: Path, folder: Path) -> None:
+    """Do what an error's line says: `delete FILE`, or `delete it`; nothing where the same command suffices."""
+    advice = re.search(r"delete ([\w./-]+)", line)
+    if advice is None:
+        return
+    word = advice[1]
+    if word == "it":
+        named = re.search(r"([\w./-]+\.\w+): ", line.removeprefix("failed: "))
+        if named is None:
+            raise Defect("no clear error", line)
+        word = named[1]
+    for path in (place / word, folder / word):
+        path.unlink(missing_ok=True)
+
+
+def killer(rng: random.Random, expected: float, folder: Path) -> Callable[[int], None]:
+    """Sends a signal at a random moment, or (every other time) while a file is being written."""
+    kind = rng.choice(SIGNALS)
+    moment, writes = rng.uniform(0, expected) * rng.choice((1, 0.5, 0.2)), rng.choice((0, rng.randint(1, 12)))
+
+    def disturb(child: int) -> None:
+        deadline, seen = time.monotonic() + moment, set()
+        while time.monotonic() < deadline or (writes and time.monotonic() < deadline + expected):
+            if os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+                return
+            if writes:
+                seen |= being_written(folder)
+                if len(seen) >= writes:
+                    break
+            time.sleep(0.0005 if writes else 0.005)
+        os.kill(child, kind)
+
+    return disturb
+
+
+def being_written(folder: Path) -> set[int]:
+    """The files that are being written at this moment."""
+    found = set()
+    with suppress(OSError):  # one is gone again
+        for path in folder.glob("**/.tmp-*"):
+            found.add(path.stat().st_ino)
+    return found
+
+
+def log(text: str) -> None:
+    """A line of progress."""
+    print(text, file=sys.stderr, flush=True)
