@@ -11,6 +11,7 @@ from small import RUNS, SUITE, method_of
 from benchmarks import catalogue
 from methods.checkpoint import load_weights, save_weights
 from methods.game import gradient
+from methods.networks import lay_out
 from methods.train import Interrupted, Trainer, settings_from
 
 
@@ -88,6 +89,7 @@ def same(a, b):
 
 def trainer_for(run, folder, steps):
     method, images, specification = method_of(run)
+    method = lay_out(method)  # as trainings do: moments follow the layout of their parameters
     options = settings_from({**specification["train"], "steps": steps, "snapshots": []})
     torch.manual_seed(3)
     return Trainer(method, images, options, folder, seed=7, identity={"run": run})
