@@ -68,7 +68,7 @@ def optimiser_tensors(name: str, optimiser: torch.optim.Optimizer) -> dict[str, 
 
 
 def restore_optimiser(name: str, optimiser: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    """The inverse of `optimiser_tensors`: moments get their parameter's memory layout back, as fused Adam ignores it."""
+    """The inverse of `optimiser_tensors`: moments get their parameter's memory layout, which fused Adam assumes."""
     prefix = f"optimiser/{name}/"
     parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
