@@ -26,6 +26,7 @@ from methods.checkpoint import load_weights, save_weights
 from methods.data import Images
 from methods.game import gradient
 from methods.method import Method
+from methods.networks import lay_out
 from methods.train import Trainer, settings_from
 
 LITERALS = ("paper", "equations", "player_names", "needs", "provides")
@@ -49,7 +50,7 @@ class Case:
     def trainer(self, folder: Path, rounds: int) -> Trainer:
         """A training of so many rounds, always with the same seeds."""
         options = {**self.specification["train"], "steps": rounds, "snapshots": [], "validate_every": 0}
-        method = self.method()
+        method = lay_out(self.method())  # as trainings do: moments follow the layout of their parameters
         torch.manual_seed(3)
         settings = settings_from(options)
         return Trainer(method, self.images, settings, folder, seed=7, identity={"run": self.specification["run"]})

@@ -68,11 +68,14 @@ def optimiser_tensors(name: str, optimiser: torch.optim.Optimizer) -> dict[str, 
 
 
 def restore_optimiser(name: str, optimiser: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    """The inverse of `optimiser_tensors`."""
+    """The inverse of `optimiser_tensors`: moments get their parameter's memory layout, which fused Adam assumes."""
     prefix = f"optimiser/{name}/"
+    parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
     for path, tensor in tensors.items():
         if path.startswith(prefix):
             index, key = path.removeprefix(prefix).split("/")
-            state.setdefault(int(index), {})[key] = tensor
+            like = parameters[int(index)]
+            laid_out = torch.empty_like(like).copy_(tensor) if tensor.shape == like.shape and tensor.ndim else tensor
+            state.setdefault(int(index), {})[key] = laid_out
     optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
