@@ -24,20 +24,20 @@ def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, An
     """Write `tensors` and JSON-able `metadata`; a kill at any moment leaves the old file or the new one."""
     plain, text = {name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()}, json.dumps(metadata)
     with replacing(path) as temporary:
-        temporary.write_bytes(save(plain, {"json": text, SUM: tensor_sum(plain, text)}))
+        # one key: safetensors writes several in any order, and equal weights would be unequal files
+        temporary.write_bytes(save(plain, {"json": json.dumps({**metadata, SUM: tensor_sum(plain, text)})}))
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Tensors and metadata of a file of `write_tensors`; DamagedError if it is not what was written."""
     try:
         with safe_open(str(path), "pt") as file:
-            stored = file.metadata() or {}
+            metadata = json.loads((file.metadata() or {}).get("json", "{}"))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        text = stored.get("json", "{}")
-        metadata = json.loads(text)
+        stated = metadata.pop(SUM, None)
     except Exception as error:  # safetensors has its own kind, and a pickle is one more
         raise DamagedError(path, error) from error
-    require(path, stored.get(SUM), tensor_sum(tensors, text))
+    require(path, stated, tensor_sum(tensors, json.dumps(metadata)))
     return tensors, metadata
 
 
