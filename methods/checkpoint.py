@@ -24,20 +24,28 @@ def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, An
     """Write `tensors` and JSON-able `metadata`; a kill at any moment leaves the old file or the new one."""
     plain, text = {name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()}, json.dumps(metadata)
     with replacing(path) as temporary:
-        # one key: safetensors writes several in any order, and equal weights would be unequal files
-        temporary.write_bytes(save(plain, {"json": json.dumps({**metadata, SUM: tensor_sum(plain, text)})}))
+        temporary.write_bytes(in_order(save(plain, {"json": text, SUM: tensor_sum(plain, text)})))
+
+
+def in_order(content: bytes) -> bytes:
+    """The safetensors file with its header's keys sorted: the library writes metadata in any order."""
+    size = int.from_bytes(content[:8], "little")
+    header = json.dumps(json.loads(content[8 : 8 + size]), sort_keys=True, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)
+    return len(header).to_bytes(8, "little") + header + content[8 + size :]
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Tensors and metadata of a file of `write_tensors`; DamagedError if it is not what was written."""
     try:
         with safe_open(str(path), "pt") as file:
-            metadata = json.loads((file.metadata() or {}).get("json", "{}"))
+            stored = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        stated = metadata.pop(SUM, None)
+        text = stored.get("json", "{}")
+        metadata = json.loads(text)
     except Exception as error:  # safetensors has its own kind, and a pickle is one more
         raise DamagedError(path, error) from error
-    require(path, stated, tensor_sum(tensors, json.dumps(metadata)))
+    require(path, stored.get(SUM), tensor_sum(tensors, text))
     return tensors, metadata
 
 
