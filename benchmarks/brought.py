@@ -10,7 +10,7 @@ from typing import Any
 import numpy
 import torch
 
-from benchmarks import catalogue, devices, evaluate, execute, metric_files, own, provenance
+from benchmarks import catalogue, devices, evaluate, execute, materials, metric_files, own, provenance
 from benchmarks.config import Run, Table, TrainOptions
 from benchmarks.errors import SuiteError, unknown
 from benchmarks.image_files import Decoder, content, opened
@@ -79,8 +79,8 @@ def weights_of(source: Path, suite: Suite, run: str, root: Path, device: torch.d
     except ValueError:
         raise SuiteError(f"{source}: not a readable safetensors file; write it anew") from None
     specification = suite.specification(run)
-    _, problem, images = execute.open_data(specification["dataset"], root, device)
-    expected = execute.build(specification, images, problem, 0).state_dict()
+    _, problem, images = materials.open_data(specification["dataset"], root, device)
+    expected = materials.build(specification, images, problem, 0).state_dict()
     for name in [*expected, *found]:
         sizes = [tuple(t[name].shape) if name in t else "absent" for t in (found, expected)]
         if sizes[0] != sizes[1]:

@@ -253,3 +253,9 @@ def _code_hash(paths: frozenset[Path]) -> str:
     for path in sorted(set().union(*(closure(p) for p in paths))):
         digest.update(path.name.encode() + _meaning(path).encode())
     return digest.hexdigest()[:16]
+
+
+def forget() -> None:
+    """Read every file again: for who edits them in one process."""
+    for cached in (parse, _library, metrics, _imports, closure, _meaning, _code_hash):
+        cached.cache_clear()

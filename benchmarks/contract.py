@@ -17,7 +17,7 @@ from torch import Tensor
 
 from benchmarks.catalogue import Declared
 from benchmarks.config import Dataset
-from benchmarks.execute import open_data
+from benchmarks.materials import open_data
 from benchmarks.problems import PROBLEMS
 from benchmarks.suite import Suite
 from benchmarks.trained import batch_of

@@ -13,7 +13,8 @@ from benchmarks import catalogue
 from benchmarks.catalogue import Declared
 from benchmarks.devices import choose_device
 from benchmarks.errors import NotRunError, SuiteError, first_line
-from benchmarks.execute import load_trained, seed_of
+from benchmarks.execute import load_trained
+from benchmarks.materials import seed_of
 from benchmarks.metric_files import (
     classifier_folder,
     current,

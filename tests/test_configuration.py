@@ -95,8 +95,7 @@ def test_a_users_method_is_one_file(tmp_path):
     method = build_method(specification, (1, 2, 2))
     assert method.beta(0) == 0.5
     file.write_text(file.read_text().replace("0.5", "0.25"))
-    catalogue.parse.cache_clear()
-    catalogue._meaning.cache_clear()
+    catalogue.forget()
     assert suite.code("mine") != before
 
 
@@ -104,10 +103,10 @@ def test_code_hash_sees_code_and_not_comments(tmp_path):
     file = tmp_path / "a.py"
     file.write_text('"""Doc."""\nx = 1  # comment\n')
     first = catalogue.code_hash({file})
-    catalogue._meaning.cache_clear()
+    catalogue.forget()
     file.write_text('"""Other words."""\n\nx = 1\n')
     assert catalogue.code_hash({file}) == first
-    catalogue._meaning.cache_clear()
+    catalogue.forget()
     file.write_text("x = 2\n")
     assert catalogue.code_hash({file}) != first
 
@@ -116,7 +115,7 @@ def test_code_hash_does_not_see_what_only_describes(tmp_path):
     file = tmp_path / "a.py"
 
     def hash_of(body):
-        catalogue._meaning.cache_clear()
+        catalogue.forget()
         file.write_text(f'class A:\n    """Doc."""\n\n{body}')
         return catalogue.code_hash({file})
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from benchmarks import execute
+from benchmarks import execute, materials, search
 from benchmarks.errors import SuiteError
 from benchmarks.fractions import class_balanced, part_of
 from benchmarks.machine import data_root
@@ -44,9 +44,9 @@ def test_a_fraction_that_a_class_cannot_serve_is_one_line():
 
 def test_paired_runs_train_on_the_same_images():
     images = labelled()
-    chosen = [execute.training_part(SUITE.specification(run), images, 3) for run in ("hu-vae-10", "hu-aavae-10")]
+    chosen = [materials.training_part(SUITE.specification(run), images, 3) for run in ("hu-vae-10", "hu-aavae-10")]
     assert torch.equal(chosen[0].pixels, chosen[1].pixels)
-    other = execute.training_part(SUITE.specification("hu-vae-10"), images, 4)
+    other = materials.training_part(SUITE.specification("hu-vae-10"), images, 4)
     assert not torch.equal(chosen[0].pixels, other.pixels)
 
 
@@ -68,7 +68,7 @@ def test_search_keeps_the_best_on_validation_data(tmp_path):
 
 def test_a_killed_search_continues_behind_what_is_finished(tmp_path, monkeypatch):
     whole = execute.train(searched(), 0, "smoke", tmp_path / "whole", root=data_root(None))
-    real, calls = execute.play, []
+    real, calls = search.play, []
 
     def interrupted(trainer):
         calls.append(trainer)
@@ -76,7 +76,7 @@ def test_a_killed_search_continues_behind_what_is_finished(tmp_path, monkeypatch
             raise execute.Interrupted("killed")
         return real(trainer)
 
-    monkeypatch.setattr(execute, "play", interrupted)
+    monkeypatch.setattr(search, "play", interrupted)
     with pytest.raises(execute.Interrupted):
         execute.train(searched(), 0, "smoke", tmp_path / "killed", root=data_root(None))
     again = execute.train(searched(), 0, "smoke", tmp_path / "killed", root=data_root(None))

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from small import SUITE
 
-from benchmarks import execute
+from benchmarks import execute, search
 from benchmarks.config import dataset_named
 from benchmarks.datasets import load_arrays
 from benchmarks.errors import SuiteError
@@ -151,5 +151,5 @@ def test_a_finished_training_whose_record_was_deleted_is_not_repeated(tmp_path):
 def test_other_data_or_another_specification_are_another_training(tmp_path, monkeypatch):
     first = train(tmp_path)
     assert train(tmp_path, latent_dim=3).identity != first.identity
-    monkeypatch.setattr(execute, "data_key", lambda images: "others")  # as when real data replace a substitute
+    monkeypatch.setattr(search, "data_key", lambda images: "others")  # as when real data replace a substitute
     assert train(tmp_path).identity != first.identity

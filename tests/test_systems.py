@@ -54,7 +54,7 @@ def own_method(tmp_path, literal):
         f"mine:\n  method: {tmp_path}/mine.py:Mine\n  dataset: 4-point\n  latent_dim: 2\n  components: {{}}\n"
         "  train: {steps: 1, batch_size: 8, learning_rate: 0.001}\n"
     )
-    catalogue.parse.cache_clear()
+    catalogue.forget()
     return runs, SimpleNamespace(runs=own.load(runs, config.load_folder("runs", config.Run)), only=[])
 
 

@@ -28,7 +28,7 @@ METRICS = ("classifier_fid", "classifier_score", "bits_bound", "rmse")
 
 def trainer_of(run: str, way: str, size: str, folder: Path):
     """A trainer of quick's run on random images, its method built as the suite builds it."""
-    from benchmarks.execute import build
+    from benchmarks.materials import build
     from methods.data import Images
     from methods.train import Trainer, settings_from
 
