@@ -170,12 +170,3 @@ def refuse_mixture(name: str, cells) -> None:
                 f"table {name}: {cell.metric} mixes the protocols {protocols[cell.metric]!r} and "
                 f"{cell.protocol!r}; evaluate again with one"
             )
-
-
-def verdict_counts(grids: dict[str, list[list[Cell]]]) -> dict[str, int]:
-    """How many cells have each verdict."""
-    counts: dict[str, int] = {}
-    for grid in grids.values():
-        for cell in (c for line in grid for c in line if c.verdict):
-            counts[cell.verdict] = counts.get(cell.verdict, 0) + 1
-    return dict(sorted(counts.items(), key=lambda item: -item[1]))
