@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -19,6 +21,8 @@ ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 DAG = "test_dag.test_everything_is_made_and_nothing_is_left_to_do"
 SELF = "test_documents."
+TUTORIAL = "test_tutorial.test_every_command_of_the_tutorial_runs"
+SLURM = "test_slurm.test_killed_jobs_and_a_killed_controller_leave_the_results_of_a_local_run"
 CI = "CI: "  # the command is a line of .ci/run, or .ci/run itself
 # command -> the test that runs it, `CI: ` and the line of .ci/run that does, or `not run: ` and why
 RUN_BY = {
@@ -27,7 +31,20 @@ RUN_BY = {
     + "pip install -q -c constraints.txt -e '.[test]' && pytest",
     "snakemake --cores all --use-conda": "not run: conda is not to be had where the tests run",
     "snakemake --cores all --config profile=NAME": DAG,
-    "snakemake --cores all --config runs=mine.yml": "test_dag.test_a_failed_cell_reaches_the_report_and_is_tried_again",
+    "snakemake --cores all": DAG,
+    "snakemake --cores all --config runs=examples/mine.yml compare=avb-table-2": TUTORIAL,
+    "python -m benchmarks": SELF + "test_commands_that_start_nothing",
+    "python -m benchmarks check --runs examples/mine.yml --compare avb-table-2": TUTORIAL,
+    "python -m benchmarks contract capacity-vae --runs examples/mine.yml": TUTORIAL,
+    "python examples/my_samples.py": TUTORIAL,
+    "python -m benchmarks evaluate samples.npz --as noisy-digits --table unifying-infogan-vaegan": TUTORIAL,
+    "python -m benchmarks evaluate results/quick/capacity-vae/seed0/weights.safetensors"
+    "      --as my-weights --table avb-table-2 --run vae-mnist-8": TUTORIAL,
+    "python -m tests.faults --kills 100 --minutes 30": "test_faults.test_faults_end_equal_or_with_a_clear_error",
+    "python -m benchmarks.speed.dag --runs 1000 --seeds 3": SELF + "test_the_dag_is_timed",
+    "pip install -c constraints.txt -e '.[slurm]'": CI + "pip install -q -c constraints.txt -e '.[slurm]'",
+    "snakemake --workflow-profile workflow/profiles/slurm --config profile=paper": SLURM,
+    "snakemake --cores all --resources gpu=4": "not run: there is no GPU where the tests run",
     "python -m benchmarks list": "test_systems.test_the_list_is_complete_quick_and_free_of_torch",
     "python -m benchmarks list --metrics": SELF + "test_the_table_of_metrics_is_the_files",
     "python -m benchmarks doctor": SELF + "test_commands_that_start_nothing",
@@ -73,6 +90,13 @@ def test_the_table_of_metrics_is_the_files(capsys):
     text = (ROOT / "docs" / "protocols.md").read_text()
     begin, end = "<!-- metrics: python -m benchmarks list --metrics -->", "<!-- end of metrics -->"
     assert text.partition(begin)[2].partition(end)[0].strip() == table == systems.metrics_markdown()
+
+
+def test_the_dag_is_timed():
+    command = [sys.executable, "-m", "benchmarks.speed.dag", "--runs", "20", "--seeds", "1"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "jobs" in done.stdout
 
 
 def test_errors_are_measured():

@@ -1,5 +1,6 @@
 """The papers' figures from records and artefacts: each function is a `kind` in benchmarks/figures/*.yml."""
 
+import textwrap
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -186,13 +187,16 @@ KINDS: dict[str, Callable[[Suite, Figure, pandas.DataFrame], Drawing]] = {
 
 
 def draw(suite: Suite, name: str, figure: Figure, frame: pandas.DataFrame, folder: Path) -> str:
-    """Write `name`.png and .svg; returns why not, or an empty string."""
+    """Write `name`.png and .svg; returns why they show only words, or an empty string."""
+    reason = ""
     try:
         drawing = KINDS[figure.kind](suite, figure, frame)
-    except NotRunError as reason:
-        return str(reason)
+    except NotRunError as error:  # Snakemake expects its file all the same
+        reason = str(error)
+        drawing = plt.figure(figsize=(7, 1))
+        drawing.text(0.5, 0.5, "\n".join(textwrap.wrap(f"not run: {reason}", 80)), ha="center", va="center")
     drawing.tight_layout()
     for suffix in ("png", "svg"):
         drawing.savefig(folder / f"{name}.{suffix}", dpi=140, metadata={"Date": None} if suffix == "svg" else None)
     plt.close(drawing)
-    return ""
+    return reason
