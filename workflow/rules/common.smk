@@ -1,4 +1,4 @@
-# What every rule shares: the checked suite, paths, and the options that a command line repeats.
+# Shared by all: the checked suite, paths, and the options that a command line repeats.
 import sys
 from functools import cache
 
@@ -52,6 +52,18 @@ options_of, specification_of, metrics_of, code_of, references_of = map(
 @cache
 def limits_of(run):
     return limits(SUITE.specification(run), SUITE.dataset_of(run)[1])
+
+
+def shown(name, item, kind, suffix):
+    """A file beside the page which `snakemake --report` takes too, with its caption."""
+    labels = {"number": item.number, "shows": item.title}
+    return report(
+        f"reports/{PROFILE}/{name}.{suffix}",
+        caption=f"../report/{kind}.rst",
+        category=item.paper,
+        subcategory=f"{kind.capitalize()}s",
+        labels=labels,
+    )
 
 
 wildcard_constraints:

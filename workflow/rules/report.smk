@@ -24,18 +24,6 @@ rule collect:
         "python -m benchmarks collect {params.options} 2> {log}"
 
 
-def shown(name, item, kind, suffix):
-    """A file beside the page which `snakemake --report` takes too, with its caption."""
-    labels = {"number": item.number, "shows": item.title}
-    return report(
-        f"reports/{PROFILE}/{name}.{suffix}",
-        caption=f"../report/{kind}.rst",
-        category=item.paper,
-        subcategory=f"{kind.capitalize()}s",
-        labels=labels,
-    )
-
-
 rule report:
     input:
         f"{FOLDER}/results.parquet",
