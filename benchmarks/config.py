@@ -241,7 +241,8 @@ def load_folder(folder: str, model: type[Model]) -> dict[str, Model]:
         for name, content in load_yaml(path).items():
             if name in found:
                 raise SuiteError(f"{path}: {name} is defined twice; rename one")
-            found[name] = validated(f"{path.relative_to(ROOT)}: {name}", model, content)
+            where = path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
+            found[name] = validated(f"{where}: {name}", model, content)
     return found
 
 

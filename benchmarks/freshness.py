@@ -18,6 +18,7 @@ from benchmarks.errors import SuiteError
 from benchmarks.metric_files import key_of
 from benchmarks.records import Evaluation, MetricFile, RunRecord, canonical, read
 from benchmarks.suite import Job, Suite
+from methods.files import DamagedError
 
 State = Literal["fresh", "stale", "missing", "failed", "not run"]
 OLDER = "recorded by a version that did not say of which code"
@@ -96,7 +97,7 @@ def checked(path: Path, kind: Any) -> tuple[Any, str]:
         return None, ""
     try:
         return read(path, kind), ""
-    except SuiteError as error:
+    except (SuiteError, DamagedError) as error:
         return None, f"unreadable: {error}"
 
 

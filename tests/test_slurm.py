@@ -21,7 +21,7 @@ RUN = (
     "  method: AVB\n  dataset: 4-point\n  latent_dim: 2\n"
     "  components: {encoder: toy-implicit-encoder, decoder: toy-decoder, adversary: toy-adversary,\n"
     "               contrast: prior-contrast, divergence: jensen-shannon}\n"
-    "  train: {steps: 12, batch_size: 60000, learning_rate: {model: 1.0e-3, adversary: 2.0e-3}}\n"
+    "  train: {steps: 12, batch_size: 90000, learning_rate: {model: 1.0e-3, adversary: 2.0e-3}}\n"
 )
 TIMES = {"seconds", "images_per_second", "peak_memory_mib", "started"}
 TIMINGS = {"epoch_cost", "sampling_speed"}
@@ -64,12 +64,16 @@ def start(folder, *arguments):
         return subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
 
 
-def wait_for_checkpoint(job):
-    """Until the training in this folder is in the middle."""
-    deadline = time.monotonic() + 300
-    while not (job / "checkpoint" / "state.safetensors").exists():
-        assert time.monotonic() < deadline, f"{job}: no checkpoint"
-        assert not (job / "run.json").exists(), f"{job}: finished too early to be killed"
+def in_the_middle(jobs):
+    """Each training below `jobs` once it has a checkpoint, in the order in which they come to it."""
+    waiting, deadline = {"killed", "cancelled"}, time.monotonic() + 300
+    while waiting:
+        assert time.monotonic() < deadline, f"{jobs}: no checkpoint of {waiting}"
+        for name in sorted(waiting):
+            assert not (jobs / name / "seed0" / "run.json").exists(), f"{name}: finished too early to be killed"
+            if (jobs / name / "seed0" / "checkpoint" / "state.safetensors").exists():
+                waiting.remove(name)
+                yield name
         time.sleep(0.05)
 
 
@@ -100,10 +104,11 @@ def test_killed_jobs_and_a_killed_controller_leave_the_results_of_a_local_run(cl
     slurm = start(tmp_path / "slurm", "--workflow-profile", "workflow/profiles/slurm", *quick)
     jobs = tmp_path / "slurm" / "results" / "smoke"
 
-    wait_for_checkpoint(jobs / "killed" / "seed0")
-    os.kill(int((jobs / "killed" / "seed0" / ".lock").read_text()), signal.SIGKILL)
-    wait_for_checkpoint(jobs / "cancelled" / "seed0")
-    cancel("rule_train_wildcards_cancelled_0")
+    for name in in_the_middle(jobs):
+        if name == "killed":
+            os.kill(int((jobs / name / "seed0" / ".lock").read_text()), signal.SIGKILL)
+        else:
+            cancel("rule_train_wildcards_cancelled_0")
     os.kill(int((cluster / "slurmctld.pid").read_text()), signal.SIGKILL)
     time.sleep(2)
     subprocess.run([CLUSTER, "controller", cluster], check=True, timeout=60)

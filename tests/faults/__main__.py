@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.machine import commit, versions
+from benchmarks.provenance import commit, versions
 from benchmarks.suite import Suite
 from benchmarks.warm import PRELOADED
 from tests.faults.bench import PROFILE, Bench, Defect, log
