@@ -1,5 +1,5 @@
 # Training. The outputs of a failed job are deleted by Snakemake, so a failure is a record, and checkpoints
-# lie beside the declared output, so that another attempt continues: runtime need not grow with it, memory does.
+# lie beside the declared output, so that another attempt continues: runtime need not grow with it, memory doubles once.
 # Device and threads are no params: changing them must not retrain.
 rule train:
     output:
@@ -12,7 +12,7 @@ rule train:
     threads: 1
     resources:
         gpu=GPU,
-        mem_mb=lambda wildcards, attempt: attempt * limits_of(wildcards.run).mem_mb,
+        mem_mb=lambda wildcards, attempt: min(attempt, 2) * limits_of(wildcards.run).mem_mb,
         disk_mb=lambda wildcards: limits_of(wildcards.run).disk_mb,
         runtime=lambda wildcards: limits_of(wildcards.run).runtime,
     params:
