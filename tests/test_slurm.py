@@ -21,7 +21,7 @@ RUN = (
     "  method: AVB\n  dataset: 4-point\n  latent_dim: 2\n"
     "  components: {encoder: toy-implicit-encoder, decoder: toy-decoder, adversary: toy-adversary,\n"
     "               contrast: prior-contrast, divergence: jensen-shannon}\n"
-    "  train: {steps: 12, batch_size: 90000, learning_rate: {model: 1.0e-3, adversary: 2.0e-3}}\n"
+    "  train: {steps: 12, batch_size: 60000, learning_rate: {model: 1.0e-3, adversary: 2.0e-3}}\n"
 )
 TIMES = {"seconds", "images_per_second", "peak_memory_mib", "started"}
 TIMINGS = {"epoch_cost", "sampling_speed"}
