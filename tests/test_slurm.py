@@ -85,9 +85,9 @@ def cancel(comment):
 
 
 def running():
-    """How many jobs Slurm runs: a controller that dies while it takes a job in may lose it."""
-    listed = subprocess.run(["squeue", "--noheader", "--states=RUNNING"], capture_output=True, text=True, check=True)
-    return len(listed.stdout.splitlines())
+    """How many trainings Slurm runs: a controller that dies while it takes a job in may lose it."""
+    command = ["squeue", "--noheader", "--states=RUNNING", "--format=%k"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.count("rule_train")
 
 
 def wait_until(holds, log):
