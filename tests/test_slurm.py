@@ -39,6 +39,15 @@ def missing():
 
 
 @pytest.fixture
+def started():
+    """Calls of Snakemake; those that still run at the end are killed."""
+    calls: list[subprocess.Popen] = []
+    yield calls
+    for call in calls:
+        call.kill()
+
+
+@pytest.fixture
 def cluster(tmp_path):
     """The folder of a running cluster."""
     folder = tmp_path / "cluster"
@@ -112,10 +121,11 @@ def results(folder):
 
 
 @pytest.mark.skipif(bool(missing()), reason=missing())
-def test_killed_jobs_and_a_killed_controller_leave_the_results_of_a_local_run(cluster, tmp_path):
+def test_killed_jobs_and_a_killed_controller_leave_the_results_of_a_local_run(cluster, started, tmp_path):
     local = start(tmp_path / "local", "--cores", "1")
     quick = ["--slurm-init-seconds-before-status-checks", "1", "--slurm-status-command", "squeue"]
     slurm = start(tmp_path / "slurm", "--workflow-profile", "workflow/profiles/slurm", *quick)
+    started += [local, slurm]
     jobs = tmp_path / "slurm" / "results" / "smoke"
 
     for name in in_the_middle(jobs):

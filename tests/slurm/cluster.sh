@@ -76,9 +76,10 @@ start() {
 stop() {
     [[ $(realpath -m $CONF) == "$1/slurm.conf" ]] || exit 0
     timeout 10 scancel --user=root 2> /dev/null || true
-    for daemon in slurmd slurmctld munged; do
-        [[ -s "$1/$daemon.pid" ]] && kill "$(cat "$1/$daemon.pid")" 2> /dev/null || true
+    for daemon in slurmd slurmctld munged; do # at once: slurmd would wait for its jobs
+        [[ -s "$1/$daemon.pid" ]] && kill -9 "$(cat "$1/$daemon.pid")" 2> /dev/null || true
     done
+    pkill -9 slurmstepd || true
     rm $CONF
 }
 
