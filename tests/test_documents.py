@@ -32,6 +32,7 @@ RUN_BY = {
     "snakemake --cores all --use-conda": "not run: conda is not to be had where the tests run",
     "snakemake --cores all --config profile=NAME": DAG,
     "snakemake --cores all": DAG,
+    "snakemake --report report.zip": "test_page.test_snakemake_s_report_has_the_same_pictures_with_captions",
     "snakemake --cores all --config runs=examples/mine.yml compare=avb-table-2": TUTORIAL,
     "python -m benchmarks": SELF + "test_commands_that_start_nothing",
     "python -m benchmarks check --runs examples/mine.yml --compare avb-table-2": TUTORIAL,
