@@ -29,7 +29,7 @@ TIMES = {
     "peak_memory_mib",
     "started",
     "sha256",
-}  # the last: the sum of a record with times
+}  # the last: of a record with times
 TIMINGS = {"epoch_cost", "sampling_speed"}
 
 
