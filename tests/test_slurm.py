@@ -21,7 +21,7 @@ RUN = (
     "  method: AVB\n  dataset: 4-point\n  latent_dim: 2\n"
     "  components: {encoder: toy-implicit-encoder, decoder: toy-decoder, adversary: toy-adversary,\n"
     "               contrast: prior-contrast, divergence: jensen-shannon}\n"
-    "  train: {steps: 60, batch_size: 60000, learning_rate: {model: 1.0e-3, adversary: 2.0e-3}}\n"
+    "  train: {steps: 150, batch_size: 60000, learning_rate: {model: 1.0e-3, adversary: 2.0e-3}}\n"
 )
 TIMES = {
     "seconds",
@@ -35,6 +35,8 @@ TIMINGS = {"epoch_cost", "sampling_speed"}
 
 def missing():
     """Why there can be no cluster here; empty if there can."""
+    if not os.environ.get("VGB_TEST_SLURM"):
+        return "takes minutes and a machine of its own: set VGB_TEST_SLURM=1"
     if os.getuid() != 0:
         return "not root"
     if not all(shutil.which(name) for name in ("munged", "slurmctld", "slurmd", "sbatch")):
@@ -146,9 +148,9 @@ def test_killed_jobs_and_a_killed_controller_leave_the_results_of_a_local_run(cl
     time.sleep(2)
     subprocess.run([CLUSTER, "controller", cluster], check=True, timeout=60)
 
-    assert slurm.wait(300) == 0, log.read_text()[-3000:]
+    assert slurm.wait(600) == 0, log.read_text()[-3000:]
     assert log.read_text().count("Trying to restart job") == 2
-    assert local.wait(300) == 0
+    assert local.wait(600) == 0
     here, there = results(tmp_path / "local"), results(tmp_path / "slurm")
     assert len([name for name in here if name.suffix == ".safetensors"]) == 2
     assert here.keys() == there.keys()
