@@ -23,13 +23,7 @@ RUN = (
     "               contrast: prior-contrast, divergence: jensen-shannon}\n"
     "  train: {steps: 150, batch_size: 60000, learning_rate: {model: 1.0e-3, adversary: 2.0e-3}}\n"
 )
-TIMES = {
-    "seconds",
-    "images_per_second",
-    "peak_memory_mib",
-    "started",
-    "sha256",
-}  # the last: of a record with times
+TIMES = {"seconds", "images_per_second", "peak_memory_mib", "started", "sha256"}  # the last: of a record with times
 TIMINGS = {"epoch_cost", "sampling_speed"}
 
 

@@ -54,6 +54,11 @@ def limits_of(run):
     return limits(SUITE.specification(run), SUITE.dataset_of(run)[1])
 
 
+def memory_of(run, attempt):
+    """MiB: doubled once, since an attempt may have failed for want of memory."""
+    return min(attempt, 2) * limits_of(run).mem_mb
+
+
 def shown(name, item, kind, suffix):
     """A file beside the page which `snakemake --report` takes too, with its caption."""
     labels = {"number": item.number, "shows": item.title}

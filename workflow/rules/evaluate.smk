@@ -34,7 +34,7 @@ rule evaluate:
     threads: 1
     resources:
         gpu=GPU,
-        mem_mb=lambda wildcards, attempt: min(attempt, 2) * limits_of(wildcards.run).mem_mb,
+        mem_mb=lambda wildcards, attempt: memory_of(wildcards.run, attempt),
         disk_mb=lambda wildcards: limits_of(wildcards.run).disk_mb,
         runtime=lambda wildcards: limits_of(wildcards.run).runtime,
     params:
