@@ -21,7 +21,7 @@ RUN = (
     "  method: AVB\n  dataset: 4-point\n  latent_dim: 2\n"
     "  components: {encoder: toy-implicit-encoder, decoder: toy-decoder, adversary: toy-adversary,\n"
     "               contrast: prior-contrast, divergence: jensen-shannon}\n"
-    "  train: {steps: 150, batch_size: 60000, learning_rate: {model: 1.0e-3, adversary: 2.0e-3}}\n"
+    "  train: {steps: 75, batch_size: 60000, learning_rate: {model: 1.0e-3, adversary: 2.0e-3}}\n"
 )
 TIMES = {"seconds", "images_per_second", "peak_memory_mib", "started", "sha256"}  # the last: of a record with times
 TIMINGS = {"epoch_cost", "sampling_speed"}
@@ -138,6 +138,7 @@ def test_killed_jobs_and_a_killed_controller_leave_the_results_of_a_local_run(cl
     log = tmp_path / "slurm" / "snakemake.log"
     wait_until(lambda: log.read_text().count("Trying to restart job") == 2 and running() == 2, log)
     time.sleep(8)  # the controller has written down that they run: what it took in just before its death is lost
+    assert running() == 2, "finished too early to lose their controller"
     os.kill(int((cluster / "slurmctld.pid").read_text()), signal.SIGKILL)
     time.sleep(2)
     subprocess.run([CLUSTER, "controller", cluster], check=True, timeout=60)
