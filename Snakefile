@@ -3,8 +3,8 @@
 #   snakemake --cores all --config profile=laptop    real data; see README.md
 from pathlib import Path
 
-from benchmarks.plan import announcement
-from benchmarks.warm import offer as offer_warm_process
+from benchmarks.look.plan import announcement
+from benchmarks.jobs.warm import offer as offer_warm_process
 from snakemake.utils import min_version
 
 min_version("9.0")

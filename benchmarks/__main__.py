@@ -8,7 +8,7 @@ def main() -> int:
     """Run the command in the warm process that VGB_WARM (`<folder>:<owner's pid>`) names, else in this one."""
     warm = os.environ.get("VGB_WARM", "")
     if warm:
-        from benchmarks.warm import run
+        from benchmarks.jobs.warm import run
 
         folder, _, owner = warm.rpartition(":")
         status = run(folder, int(owner), sys.argv[1:])

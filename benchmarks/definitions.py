@@ -8,12 +8,13 @@ import os
 from pathlib import Path
 from typing import Any
 
-from benchmarks import catalogue, config, own
+from benchmarks import catalogue, config
 from benchmarks.catalogue import ROOT, Declared
 from benchmarks.config import Budget, Dataset, Profile, Run
 from benchmarks.errors import SuiteError, unknown
+from benchmarks.own import own_runs
 
-TRAINING_CODE = [ROOT / "benchmarks" / "execute.py", ROOT / "methods" / "build.py", ROOT / "methods" / "train.py"]
+TRAINING_CODE = [ROOT / name for name in ("benchmarks/jobs/execute.py", "methods/build.py", "methods/train.py")]
 
 
 def named(where: str, target: str) -> Declared:
@@ -64,7 +65,7 @@ class Definitions:
         self.name = profile
         self.profile = self._inherit(profile)
         self.runs = config.load_folder("runs", Run)
-        self.runs |= own.load(extra_runs, self.runs) if extra_runs else {}
+        self.runs |= own_runs.load(extra_runs, self.runs) if extra_runs else {}
         self.datasets = config.load_file("datasets.yml", Dataset)
         self.networks = config.load_yaml(config.FOLDER / "networks.yml")
         self._provided: dict[str, set[str]] = {}

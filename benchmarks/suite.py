@@ -11,12 +11,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from benchmarks import catalogue, config, own, systems
+from benchmarks import catalogue, config, systems
 from benchmarks.catalogue import ROOT
 from benchmarks.config import Claim, Figure, Table
 from benchmarks.definitions import Definitions
 from benchmarks.errors import SuiteError, unknown
-from benchmarks.own import listed
+from benchmarks.own import own_runs
+from benchmarks.own.own_runs import listed
 from benchmarks.records import canonical
 
 
@@ -66,7 +67,7 @@ class Suite(Definitions):
         self.claims = config.load_folder("claims", Claim)
         # `only` chooses runs; what is measured of a run stays the same, so that nothing is measured twice
         self.everything: dict[str, set[str]] = {}
-        copies = own.copies(self, self.compare)
+        copies = own_runs.copies(self, self.compare)
         self.everything = dict(self.wanted)
         self.__dict__.pop("wanted")
         if only:
@@ -79,7 +80,7 @@ class Suite(Definitions):
             self.own |= set(only) & set(self.runs)
         self.tables |= copies
         if self.own:
-            self.tables["own-runs"] = own.table_of(self, alone=bool(only))
+            self.tables["own-runs"] = own_runs.table_of(self, alone=bool(only))
             self.__dict__.pop("wanted")  # the table widens it
         self.check()
 
@@ -211,7 +212,7 @@ class Suite(Definitions):
 
     def contract_code(self, run: str) -> str:
         """Hash of the code that the contract tests of this run depend on."""
-        return self.code(run) + catalogue.code_hash({ROOT / "benchmarks" / "contract.py"})
+        return self.code(run) + catalogue.code_hash({ROOT / "benchmarks/own/contract.py"})
 
     def reference_files(self, run: str) -> list[str]:
         """What evaluating the run needs besides its weights: a problem's reference, an evaluated classifier."""

@@ -4,10 +4,11 @@ import ast
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from benchmarks import catalogue, own
+from benchmarks import catalogue
 from benchmarks.catalogue import ROOT, Declared
 from benchmarks.config import Run, load_folder
 from benchmarks.errors import SuiteError, unknown
+from benchmarks.own import own_runs
 
 BEGIN = "<!-- systems: python -m benchmarks list --markdown -->"
 END = "<!-- end of systems -->"
@@ -131,7 +132,7 @@ def metrics_markdown() -> str:
 
 def listing(as_markdown: bool = False, extra_runs: Path | None = None) -> str:
     """The registry, with the methods that a runs file names."""
-    methods = known(own.load(extra_runs, load_folder("runs", Run)) if extra_runs else None)
+    methods = known(own_runs.load(extra_runs, load_folder("runs", Run)) if extra_runs else None)
     return markdown(methods) if as_markdown else text(methods)
 
 

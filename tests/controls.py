@@ -17,10 +17,10 @@ from linear_gaussian import LATENT, Linear, Posterior, simulated
 from test_formulated_metrics import Codes, Translators, nearest_source_image
 from torch import nn
 
-from benchmarks import datasets
 from benchmarks import metrics as package
 from benchmarks.config import Dataset, load_file
-from benchmarks.trained import Classifier, Trained
+from benchmarks.data import datasets
+from benchmarks.jobs.trained import Classifier, Trained
 from methods.terms import log_standard_normal
 from methods.vae import VAE
 

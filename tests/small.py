@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from benchmarks.contract import case_of, few_images
+from benchmarks.own.contract import case_of, few_images
 from benchmarks.suite import Suite
 from methods.data import Images
 from methods.method import Method

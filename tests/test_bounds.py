@@ -6,9 +6,9 @@ import pytest
 import torch
 from small import SUITE
 
+from benchmarks.jobs.trained import Trained
 from benchmarks.metrics import ais, elbo, importance_bound, kl_exact, log_likelihood
 from benchmarks.problems import EightSchools
-from benchmarks.trained import Trained
 from methods.build import build_method
 from methods.data import Images
 from methods.train import Settings, Trainer
@@ -80,7 +80,7 @@ def entropy_free_elbo(problem, method):
 
 
 def test_an_edited_run_after_a_kill_starts_afresh(tmp_path, capsys):
-    from benchmarks.execute import train
+    from benchmarks.jobs.execute import train
 
     specification = SUITE.specification("vae-4-point")
     folder = tmp_path / "run"

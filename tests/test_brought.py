@@ -11,8 +11,8 @@ from documents import refusal
 from PIL import Image
 from safetensors.torch import save_file
 
-from benchmarks import brought
 from benchmarks.cli import main
+from benchmarks.own import brought
 from benchmarks.suite import Suite
 
 GREY = "unifying-infogan-vaegan"  # on digits-grey in profile smoke
@@ -54,7 +54,7 @@ def test_the_metric_sees_the_images_that_were_brought(here):
     path = samples(here, x=pixels)
     brought.bring(suite, path, "mine", GREY, root=here)
     found = json.loads((here / "results/smoke/own/mine/sharpness.json").read_text())["results"][0]
-    from benchmarks.datasets import load
+    from benchmarks.data.datasets import load
     from benchmarks.metrics.sharpness import edges
 
     real = load("digits-grey", suite.datasets["digits-grey"], here, torch.device("cpu")).test_x[:16]

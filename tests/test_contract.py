@@ -3,8 +3,9 @@
 import pytest
 from small import RUNS, SUITE, method_of
 
-from benchmarks import catalogue, contract
-from benchmarks.contract import case_of, digest, same
+from benchmarks import catalogue
+from benchmarks.own import contract
+from benchmarks.own.contract import case_of, digest, same
 from methods.checkpoint import load_weights, save_weights
 from methods.train import Interrupted
 

@@ -13,7 +13,7 @@ import pandas
 import pytest
 from safetensors.torch import load_file
 
-from benchmarks.resources import limits
+from benchmarks.jobs.resources import limits
 from benchmarks.suite import Suite
 
 ROOT = Path(__file__).resolve().parent.parent

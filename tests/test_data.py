@@ -9,11 +9,11 @@ import torch
 from PIL import Image
 from scipy.io import savemat
 
-from benchmarks import datasets, image_files, sources
 from benchmarks.cli import main
 from benchmarks.config import Dataset, load_file
+from benchmarks.data import datasets, image_files, sources
 from benchmarks.errors import NotRunError, SuiteError
-from benchmarks.machine import data_root
+from benchmarks.machine.host import data_root
 from methods.data import Images, Minibatches
 
 DEFINITIONS = load_file("datasets.yml", Dataset)

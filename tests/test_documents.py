@@ -130,6 +130,15 @@ def test_schemas_are_the_models_and_accept_every_file(tmp_path):
         runs.validate({"mine": {**good, "train": {**good["train"], "stepz": 3}}})
 
 
+def test_the_tree_in_contributing_names_every_folder_and_nothing_else():
+    tree = (ROOT / "CONTRIBUTING.md").read_text().partition("```text\n")[2].partition("```")[0]
+    inside = {name for line in tree.splitlines() if line[0] == " " for name in re.findall(r"[\w*]+[./]\w*", line[:40])}
+    have = {f"{path.parent.name}/" for path in (ROOT / "benchmarks").glob("*/*.*")}
+    assert {name for name in inside if name[-1] == "/"} == have
+    assert all([*(ROOT / "benchmarks").rglob(name)] for name in inside if name[-1] != "/"), inside
+    assert all((ROOT / name).is_dir() for name in re.findall(r"^[\w/]+/(?= )", tree, re.MULTILINE))
+
+
 def test_the_container_runs_the_readmes_commands():
     lines = (ROOT / "Dockerfile").read_text().splitlines()
     said = dict(line.split(" ", 1) for line in lines if re.match(r"[A-Z]+ ", line))

@@ -10,10 +10,11 @@ import torch
 from test_formulated import infogan
 from torch import nn
 
-from benchmarks import datasets, sources
 from benchmarks.config import Dataset, load_file
+from benchmarks.data import datasets, sources
+from benchmarks.data.image_files import Arrays
 from benchmarks.errors import NotRunError, SuiteError
-from benchmarks.image_files import Arrays
+from benchmarks.jobs.trained import Classifier, Trained
 from benchmarks.metrics import (
     code_accuracy,
     cycle_error,
@@ -21,7 +22,6 @@ from benchmarks.metrics import (
     translation_accuracy,
     unit_predictability,
 )
-from benchmarks.trained import Classifier, Trained
 from methods.data import Images, Minibatches
 from methods.networks import MLP
 from methods.predictability import PredictabilityMinimisation, Predictors

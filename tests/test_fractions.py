@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from benchmarks import execute, materials, search
+from benchmarks.data.fractions import class_balanced, part_of
 from benchmarks.errors import SuiteError
-from benchmarks.fractions import class_balanced, part_of
-from benchmarks.machine import data_root
+from benchmarks.jobs import execute, materials, search
+from benchmarks.machine.host import data_root
 from benchmarks.suite import Suite
 from methods.data import Images
 from methods.labels import HIDDEN

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import gpu_lease
 from benchmarks.errors import SuiteError
+from benchmarks.machine import gpu_lease
 
 ROOT = Path(__file__).resolve().parent.parent
 CARDS = ["GPU-a", "GPU-b"]
 HOLD = (
-    "import os, sys; from benchmarks.gpu_lease import lease\n"
+    "import os, sys; from benchmarks.machine.gpu_lease import lease\n"
     f"with lease(sys.argv[1], {CARDS}) as device:\n"
     "    print(device, os.environ['CUDA_VISIBLE_DEVICES'], flush=True); sys.stdin.read()"
 )
@@ -82,7 +82,7 @@ def test_training_waits_for_its_card(start):
     for process in holders:
         process.stdout.readline()
     code = (
-        "import sys; from benchmarks import cli, gpu_lease\n"
+        "import sys; from benchmarks import cli; from benchmarks.machine import gpu_lease\n"
         f"gpu_lease.cards = lambda: {CARDS}\n"
         "sys.exit(cli.main(['train', 'vae-4-point', '--profile', 'smoke', '--device', sys.argv[1]]))"
     )

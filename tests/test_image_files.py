@@ -9,8 +9,8 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmarks import datasets
 from benchmarks.config import Dataset, dataset_named, load_file
+from benchmarks.data import datasets
 from benchmarks.errors import NotRunError, SuiteError
 
 DEFINITIONS = load_file("datasets.yml", Dataset)

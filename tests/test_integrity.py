@@ -10,10 +10,10 @@ import torch
 from PIL import Image
 from small import SUITE
 
-from benchmarks import execute, search
 from benchmarks.config import dataset_named
-from benchmarks.datasets import load_arrays
+from benchmarks.data.datasets import load_arrays
 from benchmarks.errors import SuiteError
+from benchmarks.jobs import execute, search
 from benchmarks.records import MetricFile, Result, read, write
 from methods.checkpoint import read_tensors, write_tensors
 from methods.files import (

@@ -9,10 +9,10 @@ import torch
 from scipy.stats import norm
 
 from benchmarks.errors import NotRunError
+from benchmarks.jobs.trained import Trained
 from benchmarks.metrics import sample_audit
 from benchmarks.metrics.mmd import cubic, kernel_distance, squared_mmd
 from benchmarks.metrics.sample_audit import nearer, nearest
-from benchmarks.trained import Trained
 
 D = 4
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import inventory
 from benchmarks.cli import main
-from benchmarks.freshness import Freshness
+from benchmarks.look import inventory
+from benchmarks.look.freshness import Freshness
 from benchmarks.records import RunRecord, write
 from benchmarks.suite import Suite
 

@@ -4,8 +4,8 @@ import numpy
 import pandas
 import pytest
 
-from benchmarks import moved
 from benchmarks.cli import main
+from benchmarks.look import moved
 
 LEVEL, FRAMES, CELLS = 0.05, 200, 20  # as many comparisons of two frames of so many cells
 

@@ -9,7 +9,7 @@ import torch
 from scipy.stats import logistic
 
 from benchmarks.config import Dataset, load_file
-from benchmarks.datasets import load
+from benchmarks.data.datasets import load
 from methods.game import Batch
 from methods.logistic_mixture import HALF_BIN, LogisticMixture, levels_of, scaled
 from methods.pixelcnn import Normed, PixelCNN, ShiftedUNet

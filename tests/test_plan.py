@@ -8,9 +8,9 @@ import pandas
 import pytest
 
 from benchmarks.cli import main
-from benchmarks.estimates import Estimator, work
-from benchmarks.machine import processor
-from benchmarks.plan import plan
+from benchmarks.look.estimates import Estimator, work
+from benchmarks.look.plan import plan
+from benchmarks.machine.host import processor
 from benchmarks.records import MetricFile, Result, RunRecord, write
 from benchmarks.suite import Suite
 

@@ -12,9 +12,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from benchmarks import energy
-from benchmarks.devices import precision_on
-from benchmarks.provenance import commit, data_sha256, environment_sha256
+from benchmarks.machine import energy
+from benchmarks.machine.devices import precision_on
+from benchmarks.machine.provenance import commit, data_sha256, environment_sha256
 from benchmarks.records import RunRecord, read
 from benchmarks.report.frame import RUN_COLUMNS, collect
 from benchmarks.suite import Suite
@@ -145,7 +145,7 @@ def test_costs_add_up_over_a_resume_and_one_that_was_not_always_read_is_left_out
 def test_every_switch_of_determinism_is_set_for_a_gpu():
     code = (
         "import os, warnings; warnings.simplefilter('error'); import torch\n"
-        "from benchmarks.devices import prepare\n"
+        "from benchmarks.machine.devices import prepare\n"
         "prepare(torch.device('cpu')); assert not torch.are_deterministic_algorithms_enabled()\n"
         "for precision in ('tf32', 'float32'):\n"
         "    prepare(torch.device('cuda'), precision)\n"
@@ -159,7 +159,7 @@ def test_every_switch_of_determinism_is_set_for_a_gpu():
 
 
 def test_tf32_on_a_processor_is_float32_and_says_so(tmp_path):
-    from benchmarks.execute import train as train_here
+    from benchmarks.jobs.execute import train as train_here
 
     specification = Suite("smoke").specification("vae-4-point")
     found = [

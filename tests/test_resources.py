@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas
 import pytest
 
-from benchmarks.resources import LONGEST_MINUTES, limits, units
+from benchmarks.jobs.resources import LONGEST_MINUTES, limits, units
 from benchmarks.suite import Suite
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -54,5 +54,5 @@ def test_units_are_widths_and_channels(component, expected):
 
 
 def test_limits_need_no_torch():
-    code = "import sys, benchmarks.resources, benchmarks.gpu_lease; sys.exit('torch' in sys.modules)"
+    code = "import sys, benchmarks.jobs.resources, benchmarks.machine.gpu_lease; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0

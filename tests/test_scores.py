@@ -10,13 +10,13 @@ import torch
 from scipy.linalg import sqrtm
 
 from benchmarks.config import Dataset, load_file
-from benchmarks.datasets import load
+from benchmarks.data.datasets import load
 from benchmarks.errors import NotRunError, SuiteError
+from benchmarks.jobs.trained import Classifier as Judge
+from benchmarks.jobs.trained import Trained
 from benchmarks.metrics import accuracy, classifier_fid, classifier_score, fid, inception_score, rmse, sharpness
 from benchmarks.metrics.inception import WEIGHTS, inception, weights_file
 from benchmarks.metrics.scores import frechet_distance, inception_scores, judged, moments
-from benchmarks.trained import Classifier as Judge
-from benchmarks.trained import Trained
 from methods.classifier import Classifier, ResNet
 from methods.train import Settings, Trainer
 

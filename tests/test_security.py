@@ -17,11 +17,11 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmarks import datasets
 from benchmarks.cli import main
 from benchmarks.config import Dataset, dataset_named, load_file
+from benchmarks.data import datasets
+from benchmarks.data.image_files import LARGEST_FILE
 from benchmarks.errors import NotRunError, SuiteError
-from benchmarks.image_files import LARGEST_FILE
 from methods.checkpoint import read_tensors
 from methods.files import DamagedError, read_arrays, read_frame
 

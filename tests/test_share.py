@@ -10,9 +10,9 @@ import pandas
 import pytest
 
 from benchmarks import catalogue
-from benchmarks.citations import bibtex, entries
 from benchmarks.cli import main
 from benchmarks.records import Evaluation, RunRecord, write
+from benchmarks.share.citations import bibtex, entries
 from benchmarks.suite import Suite
 
 SUITE = Suite("quick")

@@ -8,7 +8,7 @@ import sys
 import pytest
 from test_dag import copy_tree, planned, snakemake
 
-from benchmarks.freshness import changes
+from benchmarks.look.freshness import changes
 
 ONLY = ["avb-figure-1", "avb-table-1", "cyclegan-translates"]
 
@@ -24,7 +24,7 @@ def tree(tmp_path_factory):
 
 STATES = """
 import json, sys
-from benchmarks.freshness import Freshness
+from benchmarks.look.freshness import Freshness
 from benchmarks.suite import Suite
 fresh = Freshness(Suite("smoke", None, sys.argv[1:]))
 jobs = [(rule, s.job.run) for s in fresh.jobs.values() for rule in ("train", "evaluate") if getattr(s, rule)]

@@ -11,9 +11,10 @@ import numpy
 import pandas
 import pytest
 
-from benchmarks import catalogue, config, own, systems
+from benchmarks import catalogue, config, systems
 from benchmarks.cli import main
 from benchmarks.errors import SuiteError
+from benchmarks.own import own_runs
 from benchmarks.report import correspondence, figures, page
 from benchmarks.report.frame import collect
 from benchmarks.report.relations import Graph, Layout
@@ -55,7 +56,7 @@ def own_method(tmp_path, literal):
         "  train: {steps: 1, batch_size: 8, learning_rate: 0.001}\n"
     )
     catalogue.forget()
-    return runs, SimpleNamespace(runs=own.load(runs, config.load_folder("runs", config.Run)), only=[])
+    return runs, SimpleNamespace(runs=own_runs.load(runs, config.load_folder("runs", config.Run)), only=[])
 
 
 def test_a_users_method_is_listed_and_related(tmp_path, capsys):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import warm
+from benchmarks.jobs import warm
 
 ROOT = Path(__file__).resolve().parent.parent
 

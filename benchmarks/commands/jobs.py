@@ -11,7 +11,7 @@ from typing import Any
 from benchmarks.commands.common import Add, job_folder, locked, suite_of, tune_process
 from benchmarks.commands.own import bring
 from benchmarks.errors import SuiteError, unknown
-from benchmarks.gpu_lease import lease
+from benchmarks.machine.gpu_lease import lease
 from benchmarks.suite import Suite
 
 REFERENCES = {
@@ -48,8 +48,8 @@ def train(arguments: argparse.Namespace) -> int:
     folder = job_folder(arguments)
     with locked(folder), lease(arguments.device) as device:
         tune_process(arguments.threads)
-        from benchmarks import execute
-        from benchmarks.machine import data_root
+        from benchmarks.jobs import execute
+        from benchmarks.machine.host import data_root
         from methods.train import Interrupted
 
         try:
@@ -74,8 +74,9 @@ def train(arguments: argparse.Namespace) -> int:
 
 def compute_early(arguments: argparse.Namespace, suite: Suite, folder: Path, device: str) -> None:
     """The metrics that wait for no other job, while torch is in memory: loading it takes longer than most of them."""
-    from benchmarks import catalogue, evaluate
-    from benchmarks.machine import data_root
+    from benchmarks import catalogue
+    from benchmarks.jobs import evaluate
+    from benchmarks.machine.host import data_root
 
     metrics = specification_of(arguments, suite, "metrics")
     if not all(Path(file).exists() for file in suite.reference_files(arguments.run)):
@@ -90,7 +91,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
     """Compute the metrics of one trained run and seed that are not there yet; of a file, those of a table."""
     if arguments.name is not None or Path(arguments.run).is_file():
         return bring(arguments)
-    from benchmarks import metric_files
+    from benchmarks.jobs import metric_files
     from benchmarks.records import RunRecord, read
 
     check_options(arguments)
@@ -102,8 +103,8 @@ def evaluate(arguments: argparse.Namespace) -> int:
         if found is None:
             with lease(arguments.device) as device:
                 tune_process(arguments.threads)
-                from benchmarks.evaluate import compute
-                from benchmarks.machine import data_root
+                from benchmarks.jobs.evaluate import compute
+                from benchmarks.machine.host import data_root
 
                 root = data_root(arguments.data_root)
                 statuses = compute(metrics, folder, root=root, references=references, device_name=device)

@@ -30,9 +30,9 @@ def list_(arguments: argparse.Namespace) -> int:
 
 def data(arguments: argparse.Namespace) -> int:
     """Fetch or check one dataset (a name or folder:<path>); without a name, list them all."""
-    from benchmarks.datasets import load_arrays
-    from benchmarks.inventory import list_data
-    from benchmarks.machine import data_root
+    from benchmarks.data.datasets import load_arrays
+    from benchmarks.look.inventory import list_data
+    from benchmarks.machine.host import data_root
 
     root, known = data_root(arguments.data_root), load_file("datasets.yml", Dataset)
     if arguments.name is None:
@@ -48,7 +48,7 @@ def data(arguments: argparse.Namespace) -> int:
 
 def status(arguments: argparse.Namespace) -> int:
     """Say of each run (with --all each seed and metric) what is fresh, stale and why, missing, failed or not run."""
-    from benchmarks.freshness import Freshness, by_run, counts
+    from benchmarks.look.freshness import Freshness, by_run, counts
 
     fresh = Freshness(suite_of(arguments))
     cells = [cell for state in fresh.jobs.values() for cell in state.cells]
@@ -60,7 +60,7 @@ def status(arguments: argparse.Namespace) -> int:
 
 def plan(arguments: argparse.Namespace) -> int:
     """Count the jobs to do and estimate their time and energy from what was measured on this machine."""
-    from benchmarks.plan import plan as make
+    from benchmarks.look.plan import plan as make
 
     found = make(suite_of(arguments))
     if arguments.all:
@@ -71,9 +71,9 @@ def plan(arguments: argparse.Namespace) -> int:
 
 def doctor(arguments: argparse.Namespace) -> int:
     """List what this machine has and what is missing, with sizes, checksums and where to put it."""
-    from benchmarks import inventory
-    from benchmarks.image_files import cache_root
-    from benchmarks.machine import data_root
+    from benchmarks.data.image_files import cache_root
+    from benchmarks.look import inventory
+    from benchmarks.machine.host import data_root
 
     found = [*inventory.packages(), *inventory.hardware(), *inventory.tools()]
     found += [*inventory.folders(cache_root()), *inventory.locks()]

@@ -10,9 +10,9 @@ from benchmarks.commands.common import Add, locked, suite_of, tune_process
 def contract(arguments: argparse.Namespace) -> int:
     """Check what every method must do on one run, a line for each check; exit status 1 if one does not hold."""
     tune_process(arguments.threads)
-    from benchmarks import contract
     from benchmarks.errors import NotRunError
-    from benchmarks.machine import data_root
+    from benchmarks.machine.host import data_root
+    from benchmarks.own import contract
     from benchmarks.records import Contract, write
 
     suite = suite_of(arguments)
@@ -42,8 +42,8 @@ def bring(arguments: argparse.Namespace) -> int:
         raise SuiteError(f"{arguments.run}: a file needs a name for its row; say --as NAME")
     suite = suite_of(arguments)
     tune_process(arguments.threads)
-    from benchmarks.brought import bring as run
-    from benchmarks.machine import data_root
+    from benchmarks.machine.host import data_root
+    from benchmarks.own.brought import bring as run
     from benchmarks.report import against, compare, tables
     from benchmarks.report.frame import folder_of, rows_of
     from benchmarks.suite import Job

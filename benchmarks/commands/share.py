@@ -8,7 +8,7 @@ from benchmarks.commands.common import Add, suite_of
 
 def compare(arguments: argparse.Namespace) -> int:
     """Say which cells of two results.parquet (or .csv) moved beyond noise; exit status 1 if any did, 2 on bad input."""
-    from benchmarks import moved
+    from benchmarks.look import moved
 
     found = moved.compare(moved.read_frame(arguments.a), moved.read_frame(arguments.b), arguments.level)
     print("\n".join(moved.lines(found, arguments.all)))
@@ -19,7 +19,7 @@ def compare(arguments: argparse.Namespace) -> int:
 
 def cite(arguments: argparse.Namespace) -> int:
     """Print BibTeX of the suite and of the methods, data, metrics and papers that runs or tables use (default: all)."""
-    from benchmarks.citations import bibtex
+    from benchmarks.share.citations import bibtex
 
     print(bibtex(suite_of(arguments), arguments.names))
     return 0
@@ -27,7 +27,7 @@ def cite(arguments: argparse.Namespace) -> int:
 
 def bundle(arguments: argparse.Namespace) -> int:
     """Write a zip of a profile's results to deposit and cite; with --check, verify the sums of one."""
-    from benchmarks import bundle as zips
+    from benchmarks.share import bundle as zips
 
     if arguments.check:
         print(f"{arguments.file}: {zips.check(arguments.file)} files as stated")

@@ -3,8 +3,8 @@
 from typing import Any
 
 from benchmarks.errors import NotRunError
+from benchmarks.jobs.trained import Estimate, Trained
 from benchmarks.metrics.scores import inception_scores, judged
-from benchmarks.trained import Estimate, Trained
 
 NEEDS = ("classify", "data")
 UNIT = "%"

@@ -1,6 +1,6 @@
 """The adversary's estimate of the ELBO, -E[T] + E[log p(x|z)] (AVB section 3). No bound: see table 2."""
 
-from benchmarks.trained import Estimate, Trained, average, batch_of, mean_over_draws
+from benchmarks.jobs.trained import Estimate, Trained, average, batch_of, mean_over_draws
 
 NEEDS = ("elbo_estimate", "data")
 UNIT = "nats"

@@ -2,8 +2,8 @@
 
 import torch
 
+from benchmarks.jobs.trained import Estimate, Trained
 from benchmarks.metrics.knn import knn_kl
-from benchmarks.trained import Estimate, Trained
 
 NEEDS = ("encode", "data")
 UNIT = "nats"

@@ -4,9 +4,9 @@ from typing import Literal
 
 import torch
 
+from benchmarks.jobs.trained import Estimate, Trained, average
 from benchmarks.metrics.annealing import Start, annealed_importance_sampling
 from benchmarks.metrics.likelihoods import likelihood_for
-from benchmarks.trained import Estimate, Trained, average
 from methods.terms import log_mean_exp
 
 NEEDS = ("decoder", "data")

@@ -2,8 +2,8 @@
 
 import math
 
+from benchmarks.jobs.trained import Estimate, Trained, average
 from benchmarks.metrics.nll_exact import per_image
-from benchmarks.trained import Estimate, Trained, average
 
 NEEDS = ("log_prob", "data")
 UNIT = "bits/dim"

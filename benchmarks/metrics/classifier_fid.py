@@ -3,8 +3,8 @@
 Another number than FID, which is Inception's: the two never share a column.
 """
 
+from benchmarks.jobs.trained import Estimate, Trained
 from benchmarks.metrics.scores import frechet_distance, moments, real_moments, sample_judged
-from benchmarks.trained import Estimate, Trained
 
 NEEDS = ("sample", "data", "classifier")
 UNIT = "squared distance"

@@ -5,9 +5,9 @@ Another number than KID, which is Inception's: the two never share a column.
 
 from dataclasses import replace
 
+from benchmarks.jobs.trained import Estimate, Trained
 from benchmarks.metrics.mmd import kernel_distance
 from benchmarks.metrics.scores import real_features, sample_judged
-from benchmarks.trained import Estimate, Trained
 
 NEEDS = ("sample", "data", "classifier")
 UNIT = "squared distance"

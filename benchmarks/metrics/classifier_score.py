@@ -1,7 +1,7 @@
 """Inception score of samples by the dataset's own classifier (Unifying, section 4.1); higher is better."""
 
+from benchmarks.jobs.trained import Estimate, Trained
 from benchmarks.metrics.scores import inception_scores, sample_judged
-from benchmarks.trained import Estimate, Trained
 
 NEEDS = ("sample", "data", "classifier")
 UNIT = "score, at most the number of classes"

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.trained import Estimate, Trained
+from benchmarks.jobs.trained import Estimate, Trained
 
 NEEDS = ("code",)
 UNIT = "%"

@@ -4,8 +4,8 @@ from typing import Any
 
 import torch
 
+from benchmarks.jobs.trained import Estimate, Trained
 from benchmarks.metrics.scores import judged
-from benchmarks.trained import Estimate, Trained
 
 NEEDS = ("sample_class", "data", "classifier")
 UNIT = "share"

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.errors import NotRunError
-from benchmarks.trained import Estimate, Trained
+from benchmarks.jobs.trained import Estimate, Trained
 
 NEEDS = ("translate", "data")
 UNIT = "pixels in [0, 1]"

@@ -1,6 +1,6 @@
 """ELBO: mean of log p(x, z) - log q(z|x) over test images and `draws` draws each (AVB eq. 2.1)."""
 
-from benchmarks.trained import Estimate, Trained, average, batch_of, mean_over_draws
+from benchmarks.jobs.trained import Estimate, Trained, average, batch_of, mean_over_draws
 
 NEEDS = ("log_weight", "data")
 UNIT = "nats"

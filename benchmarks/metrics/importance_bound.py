@@ -2,7 +2,7 @@
 
 import torch
 
-from benchmarks.trained import Estimate, Trained, average, batch_of
+from benchmarks.jobs.trained import Estimate, Trained, average, batch_of
 from methods.terms import log_mean_exp
 
 NEEDS = ("log_weight", "data")

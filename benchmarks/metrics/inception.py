@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.errors import NotRunError, SuiteError
+from benchmarks.jobs.trained import Trained
 from benchmarks.metrics.scores import Judge
-from benchmarks.trained import Trained
 
 WEIGHTS = "pt_inception-2015-12-05-6726825d.pth"
 CHECKSUM = "6726825d"  # the first digits of the file's SHA-256, which its authors put into its name

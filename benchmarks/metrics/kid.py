@@ -1,9 +1,9 @@
 """Kernel distance of Inception's features of samples and of training images (Binkowski et al. 2018); lower: better."""
 
+from benchmarks.jobs.trained import Estimate, Trained
 from benchmarks.metrics.inception import CHECKSUM, inception_of
 from benchmarks.metrics.mmd import kernel_distance
 from benchmarks.metrics.scores import real_features, sample_judged
-from benchmarks.trained import Estimate, Trained
 
 NEEDS = ("sample", "data")
 UNIT = "squared distance"

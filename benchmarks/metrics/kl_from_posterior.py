@@ -2,9 +2,9 @@
 
 from typing import Literal
 
+from benchmarks.jobs.trained import Estimate, Trained
 from benchmarks.metrics.kl_to_posterior import draws_of
 from benchmarks.metrics.knn import knn_kl
-from benchmarks.trained import Estimate, Trained
 
 NEEDS = ("encode", "problem")
 UNIT = "nats"

@@ -4,8 +4,8 @@ from typing import Literal
 
 import torch
 
+from benchmarks.jobs.trained import Estimate, Trained
 from benchmarks.metrics.knn import knn_kl
-from benchmarks.trained import Estimate, Trained
 
 NEEDS = ("encode", "problem")
 UNIT = "nats"

@@ -3,7 +3,7 @@
 import torch
 
 from benchmarks.errors import NotRunError
-from benchmarks.trained import Estimate, Trained, average, batch_of
+from benchmarks.jobs.trained import Estimate, Trained, average, batch_of
 
 NEEDS = ("labelled_log_weight", "data")
 UNIT = "nats"

@@ -3,7 +3,7 @@
 import numpy
 import torch
 
-from benchmarks.trained import Estimate, Trained
+from benchmarks.jobs.trained import Estimate, Trained
 from methods.files import write_arrays
 
 NEEDS = ("encode", "data")

@@ -2,7 +2,7 @@
 
 import torch
 
-from benchmarks.trained import Estimate, Trained, average
+from benchmarks.jobs.trained import Estimate, Trained, average
 
 NEEDS = ("decoder", "latent_2d", "data")
 UNIT = "nats"

@@ -2,7 +2,7 @@
 
 import numpy
 
-from benchmarks.trained import Estimate
+from benchmarks.jobs.trained import Estimate
 
 PROPORTION = 0.5  # of the images that a subset may hold at most: its error is a delete-d jackknife's
 

@@ -1,8 +1,8 @@
 """Share of q in the mode tau > 0 of Eight Schools: 0.5 by symmetry, near 0 or 1 if one mode is missed."""
 
 from benchmarks.errors import NotRunError
+from benchmarks.jobs.trained import Estimate, Trained
 from benchmarks.metrics.kl_to_posterior import draws_of
-from benchmarks.trained import Estimate, Trained
 
 NEEDS = ("encode", "problem")
 UNIT = "share"

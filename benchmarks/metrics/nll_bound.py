@@ -4,7 +4,7 @@ import math
 
 from torch import Tensor
 
-from benchmarks.trained import Estimate, Trained, average, batch_of, mean_over_draws
+from benchmarks.jobs.trained import Estimate, Trained, average, batch_of, mean_over_draws
 from methods.terms import sample_with_log_prob
 
 NEEDS = ("log_weight", "decoder", "encode", "data")

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from benchmarks.trained import Estimate, Trained, average
+from benchmarks.jobs.trained import Estimate, Trained, average
 
 NEEDS = ("log_prob", "data")
 UNIT = "nats"

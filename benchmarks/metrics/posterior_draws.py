@@ -2,8 +2,8 @@
 
 import numpy
 
+from benchmarks.jobs.trained import Estimate, Trained
 from benchmarks.metrics.kl_to_posterior import draws_of
-from benchmarks.trained import Estimate, Trained
 from methods.files import write_arrays
 
 NEEDS = ("encode", "problem")

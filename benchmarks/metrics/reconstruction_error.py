@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from benchmarks.trained import Estimate, Trained, average, mean_over_draws
+from benchmarks.jobs.trained import Estimate, Trained, average, mean_over_draws
 
 NEEDS = ("decoder", "encode", "data")
 UNIT = "nats per pixel"

@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.trained import Estimate, Trained
+from benchmarks.jobs.trained import Estimate, Trained
 from methods.files import write_arrays
 
 NEEDS = ("sample", "data")

@@ -2,7 +2,7 @@
 
 import time
 
-from benchmarks.trained import Estimate, Trained
+from benchmarks.jobs.trained import Estimate, Trained
 
 NEEDS = ("sample", "data")
 UNIT = "seconds an image"

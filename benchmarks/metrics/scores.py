@@ -11,7 +11,7 @@ import numpy
 import torch
 from torch import Tensor
 
-from benchmarks.trained import Trained
+from benchmarks.jobs.trained import Trained
 from methods.files import DamagedError, read_arrays, write_arrays
 
 Judge = Callable[[Tensor], tuple[Tensor, Tensor]]

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.errors import NotRunError
-from benchmarks.trained import Estimate, Trained
+from benchmarks.jobs.trained import Estimate, Trained
 
 NEEDS = ("sample", "data")
 UNIT = "relative to test images"

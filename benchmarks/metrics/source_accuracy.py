@@ -6,8 +6,8 @@ Beside `accuracy`, which is of the target domain. Test images of both domains ar
 from typing import Any
 
 from benchmarks.errors import NotRunError
+from benchmarks.jobs.trained import Estimate, Trained
 from benchmarks.metrics.scores import judged
-from benchmarks.trained import Estimate, Trained
 
 NEEDS = ("classify", "data")
 UNIT = "%"

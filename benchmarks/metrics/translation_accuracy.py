@@ -8,8 +8,8 @@ from typing import Any
 import torch
 
 from benchmarks.errors import NotRunError
+from benchmarks.jobs.trained import Estimate, Trained
 from benchmarks.metrics.scores import judged
-from benchmarks.trained import Estimate, Trained
 
 NEEDS = ("translate", "data", "classifier")
 UNIT = "%"

@@ -10,7 +10,7 @@ from typing import Any
 import numpy
 import torch
 
-from benchmarks.trained import Estimate, Trained
+from benchmarks.jobs.trained import Estimate, Trained
 
 NEEDS = ("code_units", "data")
 UNIT = "R^2"

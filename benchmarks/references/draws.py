@@ -7,7 +7,7 @@ from typing import Any
 import numpy
 import torch
 
-from benchmarks.materials import seed_of
+from benchmarks.jobs.materials import seed_of
 from benchmarks.problems import problem_named
 from methods.files import write_arrays
 

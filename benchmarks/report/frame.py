@@ -8,7 +8,7 @@ from typing import Any
 import pandas
 
 from benchmarks.errors import SuiteError
-from benchmarks.metric_files import faults, training_faults
+from benchmarks.jobs.metric_files import faults, training_faults
 from benchmarks.records import Evaluation, MetricFile, Result, RunRecord, read, read_json
 from benchmarks.suite import Job, Suite
 from methods.files import DamagedError, read_arrays, read_frame, replacing, write_frame

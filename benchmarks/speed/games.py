@@ -28,7 +28,7 @@ METRICS = ("classifier_fid", "classifier_score", "bits_bound", "rmse")
 
 def trainer_of(run: str, way: str, size: str, folder: Path):
     """A trainer of quick's run on random images, its method built as the suite builds it."""
-    from benchmarks.materials import build
+    from benchmarks.jobs.materials import build
     from methods.data import Images
     from methods.train import Trainer, settings_from
 
@@ -63,8 +63,9 @@ def rate(run: str, way: str, size: str) -> tuple[float, float]:
 
 def scores(run: str, seeds: int) -> None:
     """Quick's metrics of float32 and bf16 trainings, seed by seed, and the mean paired difference."""
-    from benchmarks import catalogue, evaluate, execute
-    from benchmarks.machine import data_root
+    from benchmarks import catalogue
+    from benchmarks.jobs import evaluate, execute
+    from benchmarks.machine.host import data_root
 
     tune_process(2)
     suite, found = Suite("quick"), {}

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.provenance import commit, versions
+from benchmarks.jobs.warm import PRELOADED
+from benchmarks.machine.provenance import commit, versions
 from benchmarks.suite import Suite
-from benchmarks.warm import PRELOADED
 from tests.faults.bench import PROFILE, Bench, Defect, log
 from tests.faults.kinds import KINDS, NAN_METHOD, NAN_RUN, can_mount, killed
 from tests.small import RUNS

@@ -57,7 +57,7 @@ def call(arguments: list[str], folder: Path, disturb: Callable[[int], None] | No
                 for stream in (1, 2):
                     os.dup2(errors.fileno(), stream)
                 os.chdir(folder)
-                from benchmarks.warm import run_command
+                from benchmarks.jobs.warm import run_command
 
                 status = run_command(arguments)
             finally:

@@ -4,7 +4,7 @@ from functools import cache
 
 from benchmarks.definitions import gpus_per_job, use_data_root
 from benchmarks.errors import SuiteError, unknown
-from benchmarks.resources import limits
+from benchmarks.jobs.resources import limits
 from benchmarks.suite import Suite
 
 PROFILE = str(config.get("profile", "quick"))

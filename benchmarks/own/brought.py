@@ -10,10 +10,13 @@ from typing import Any
 import numpy
 import torch
 
-from benchmarks import catalogue, devices, evaluate, execute, materials, metric_files, own, provenance
+from benchmarks import catalogue
 from benchmarks.config import Run, Table, TrainOptions
+from benchmarks.data.image_files import Decoder, content, opened
 from benchmarks.errors import SuiteError, unknown
-from benchmarks.image_files import Decoder, content, opened
+from benchmarks.jobs import evaluate, execute, materials, metric_files
+from benchmarks.machine import devices, provenance
+from benchmarks.own import own_runs
 from benchmarks.records import write
 from benchmarks.suite import Suite
 from methods.checkpoint import read_tensors, write_tensors
@@ -148,13 +151,13 @@ def bring(
 
     The suite then consists of that copy. SuiteError, before anything is written, if what was brought does not fit.
     """
-    own.checked_name("--as", name, suite.runs)
+    own_runs.checked_name("--as", name, suite.runs)
     if table not in suite.tables:
         raise unknown("--table", "table", table, suite.tables)
     device = devices.choose_device(device_name)
     run, images = as_run(suite, table, source, like, dataset)
     suite.runs[name] = run
-    copy = own.with_runs(suite, table, [name], note=f"brought: {source.name}")
+    copy = own_runs.with_runs(suite, table, [name], note=f"brought: {source.name}")
     suite.narrow({f"{table}-with-{name}": copy})
     if name not in suite.wanted:
         reasons = dict.fromkeys(row.note for row in copy.rows if "not run" in row.note)

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.catalogue import ROOT
-from benchmarks.citations import bibtex
 from benchmarks.config import load_yaml
 from benchmarks.errors import SuiteError
+from benchmarks.share.citations import bibtex
 from benchmarks.suite import Suite
 
 SUMS, CRATE = "SHA256SUMS", "ro-crate-metadata.json"

@@ -11,8 +11,8 @@ from typing import Any
 
 import torch
 
-from benchmarks import energy
-from benchmarks.materials import build, data_key, seed_of, with_options
+from benchmarks.jobs.materials import build, data_key, seed_of, with_options
+from benchmarks.machine import energy
 from benchmarks.records import RunRecord, canonical
 from methods.checkpoint import read_tensors
 from methods.data import Images

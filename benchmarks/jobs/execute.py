@@ -10,13 +10,13 @@ from typing import Any
 import torch
 
 from benchmarks.config import Dataset, dataset_named, load_file
-from benchmarks.devices import choose_device, precision_on, prepare
 from benchmarks.errors import NotRunError, SuiteError, first_line
-from benchmarks.materials import build, open_data, training_part, validation, with_options
-from benchmarks.metric_files import training_faults
-from benchmarks.provenance import commit, data_sha256, environment_sha256, hardware, versions
+from benchmarks.jobs.materials import build, open_data, training_part, validation, with_options
+from benchmarks.jobs.metric_files import training_faults
+from benchmarks.jobs.search import Setting, search
+from benchmarks.machine.devices import choose_device, precision_on, prepare
+from benchmarks.machine.provenance import commit, data_sha256, environment_sha256, hardware, versions
 from benchmarks.records import RunRecord, canonical, read, write
-from benchmarks.search import Setting, search
 from methods.checkpoint import load_weights
 from methods.files import DamagedError, WriteError, content_sum, file_sum
 from methods.labels import HIDDEN

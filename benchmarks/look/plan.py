@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks.definitions import gpus_per_job
-from benchmarks.estimates import SOURCES, Estimate, Estimator
-from benchmarks.freshness import Freshness, JobState
-from benchmarks.inventory import gpu_names
-from benchmarks.machine import processor
+from benchmarks.look.estimates import SOURCES, Estimate, Estimator
+from benchmarks.look.freshness import Freshness, JobState
+from benchmarks.look.inventory import gpu_names
+from benchmarks.machine.host import processor
 from benchmarks.suite import Suite
 
 

@@ -10,8 +10,8 @@ import numpy
 from PIL import Image
 
 from benchmarks.config import Dataset
+from benchmarks.data.image_files import Arrays, Decoder, Part, cached, read_images, stamp
 from benchmarks.errors import SuiteError
-from benchmarks.image_files import Arrays, Decoder, Part, cached, read_images, stamp
 
 CELEBA_CROP = 140
 

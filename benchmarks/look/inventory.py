@@ -142,7 +142,7 @@ def locks(results: Path = Path("results")) -> list[Finding]:
 
 def list_data(root: Path, known: dict[str, Dataset]) -> None:
     """Which datasets are here, and where to put the others."""
-    from benchmarks.image_files import cache_root
+    from benchmarks.data.image_files import cache_root
 
     print(f"data root: {root} (set by --data-root or VGB_DATA_ROOT)")
     print(f"decoded images: {cache_root()} (set by VGB_CACHE; may be deleted)")

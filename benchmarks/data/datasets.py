@@ -1,4 +1,4 @@
-"""Datasets: uint8 arrays with labels and splits, in memory or memory-mapped; benchmarks/sources.py reads them."""
+"""Datasets: uint8 arrays with labels and splits, in memory or memory-mapped; benchmarks/data/sources.py reads them."""
 
 import zipfile
 import zlib
@@ -9,9 +9,9 @@ import numpy
 import torch
 
 from benchmarks.config import Dataset
+from benchmarks.data.image_files import Arrays, read_images
+from benchmarks.data.sources import SOURCES, Domains, NoDownloadError
 from benchmarks.errors import NotRunError, SuiteError
-from benchmarks.image_files import Arrays, read_images
-from benchmarks.sources import SOURCES, Domains, NoDownloadError
 from methods.data import Images
 from methods.files import file_sum
 

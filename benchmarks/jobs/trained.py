@@ -9,7 +9,7 @@ import numpy
 import torch
 from torch import Tensor
 
-from benchmarks.datasets import Data
+from benchmarks.data.datasets import Data
 from benchmarks.errors import NotRunError, SuiteError
 from methods.files import DamagedError, read_arrays
 from methods.game import Batch

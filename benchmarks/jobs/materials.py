@@ -7,10 +7,10 @@ from typing import Any
 
 import torch
 
-from benchmarks import datasets
 from benchmarks.config import Dataset, dataset_named, load_file
+from benchmarks.data import datasets
+from benchmarks.data.fractions import part_of
 from benchmarks.errors import SuiteError
-from benchmarks.fractions import part_of
 from benchmarks.problems import problem_named
 from methods.build import build_method
 from methods.data import Images
@@ -67,7 +67,7 @@ def validation(specification: dict[str, Any], data: datasets.Data | None) -> Cal
         return None
     if data is None or not len(data.validation_x):
         raise SuiteError(f"run {specification['run']}: validate_every needs a dataset with a validation split")
-    from benchmarks.trained import batch_of
+    from benchmarks.jobs.trained import batch_of
 
     x, y = data.validation_x, data.validation_y
     labels = [None] * len(x) if y is None else y.split(1000)

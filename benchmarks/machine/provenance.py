@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 import torch
 
 from benchmarks.catalogue import ROOT
-from benchmarks.machine import processor
+from benchmarks.machine.host import processor
 from methods.data import Images
 
 PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "numpyro", "snakemake")

@@ -25,7 +25,7 @@ HELLO = b"+"
 PRELOADED = (
     *("torch", "torch._dynamo", "torchvision", "safetensors.torch"),
     *("numpy", "pandas", "scipy.stats", "sklearn.datasets", "sklearn.neighbors"),
-    *("benchmarks.cli", "benchmarks.evaluate"),
+    *("benchmarks.cli", "benchmarks.jobs.evaluate"),
 )
 
 
@@ -134,7 +134,7 @@ def connect(path: str, owner: int) -> socket.socket | None:
             pass
         connection.close()
         if started is None:
-            command = [sys.executable, "-m", "benchmarks.warm", path, str(owner)]
+            command = [sys.executable, "-m", "benchmarks.jobs.warm", path, str(owner)]
             null = subprocess.DEVNULL
             started = subprocess.Popen(command, stdin=null, stdout=null, stderr=null)
         elif started.poll():

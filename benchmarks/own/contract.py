@@ -17,10 +17,10 @@ from torch import Tensor
 
 from benchmarks.catalogue import Declared
 from benchmarks.config import Dataset
-from benchmarks.materials import open_data
+from benchmarks.jobs.materials import open_data
+from benchmarks.jobs.trained import batch_of
 from benchmarks.problems import PROBLEMS
 from benchmarks.suite import Suite
-from benchmarks.trained import batch_of
 from methods.build import build_method, class_named
 from methods.checkpoint import load_weights, save_weights
 from methods.data import Images

@@ -11,11 +11,10 @@ import torch
 
 from benchmarks import catalogue
 from benchmarks.catalogue import Declared
-from benchmarks.devices import choose_device
 from benchmarks.errors import NotRunError, SuiteError, first_line
-from benchmarks.execute import load_trained
-from benchmarks.materials import seed_of
-from benchmarks.metric_files import (
+from benchmarks.jobs.execute import load_trained
+from benchmarks.jobs.materials import seed_of
+from benchmarks.jobs.metric_files import (
     classifier_folder,
     current,
     method_name,
@@ -23,8 +22,9 @@ from benchmarks.metric_files import (
     provided,
     refused,
 )
+from benchmarks.jobs.trained import Classifier, Estimate, Trained
+from benchmarks.machine.devices import choose_device
 from benchmarks.records import MetricFile, Result, RunRecord, Status, read, write
-from benchmarks.trained import Classifier, Estimate, Trained
 from methods.checkpoint import load_weights
 from methods.files import DamagedError, WriteError
 

@@ -15,7 +15,7 @@ from typing import Any, Literal, get_args
 
 from benchmarks import catalogue
 from benchmarks.errors import SuiteError
-from benchmarks.metric_files import key_of
+from benchmarks.jobs.metric_files import key_of
 from benchmarks.records import Evaluation, MetricFile, RunRecord, canonical, read
 from benchmarks.suite import Job, Suite
 from methods.files import DamagedError

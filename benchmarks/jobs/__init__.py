@@ -1,0 +1,1 @@
+"""What the jobs of the DAG do: training, evaluation and their bookkeeping."""

@@ -1,0 +1,1 @@
+"""The machine that computes: devices, GPU leases, energy, provenance."""

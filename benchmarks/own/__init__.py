@@ -1,0 +1,1 @@
+"""A user's own runs, methods and results beside the suite's."""
