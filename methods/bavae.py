@@ -1,6 +1,6 @@
 """Biadversarial Variational Autoencoder (Fickinger 2019)."""
 
-from math import inf
+from math import inf, log
 from typing import Literal
 
 import torch
@@ -33,7 +33,9 @@ class BAVAE(Method):
 
     The exponentials explode for an unlucky critic: above `ceiling` they continue as straight lines, and a critic's own
     gain from positive pairs ends there, without which lines have no best critic. Below it nothing changes; a critic's V
-    stays a lower bound of the KL, and below 1 + ceiling.
+    stays a lower bound of the KL, and below 1 + ceiling. Where a critic wins, exp T and with it the decoder's gradient
+    vanish. `bound: donsker-varadhan` puts E T - log E exp T in place of V, another lower bound of the same KL (as MINE,
+    Belghazi et al. 2018): it neither overflows nor vanishes, and needs no ceiling.
     """
 
     paper = "BAVAE"
@@ -59,10 +61,11 @@ class BAVAE(Method):
         critic_x: nn.Module,
         pairing: Literal["joint", "independent"] = "joint",
         ceiling: float = 1.0,
+        bound: Literal["f-gan", "donsker-varadhan"] = "f-gan",
     ):
         super().__init__()
         self.encoder, self.decoder, self.critic_z, self.critic_x = encoder, decoder, critic_z, critic_x
-        self.pairing, self.ceiling = pairing, ceiling
+        self.pairing, self.ceiling, self.bound = pairing, ceiling, bound
 
     def players(self) -> dict[str, Player]:
         return {
@@ -76,6 +79,9 @@ class BAVAE(Method):
 
         With `most` the ceiling, at most KL(positive || negative), and equal where T is the log ratio below it.
         """
+        if self.bound == "donsker-varadhan":
+            t = critic(*negative)
+            return critic(*positive).mean() - (t.logsumexp(0) - log(len(t)))
         return 1 + critic(*positive).clamp(max=most).mean() - exp_below(critic(*negative), self.ceiling).mean()
 
     def codes(self, x: Tensor, z: Tensor) -> tuple[Pair, Pair]:

@@ -79,6 +79,13 @@ class TableCritic(torch.nn.Module):
         return self.numbers[x, z]
 
 
+class First(torch.nn.Module):
+    """The first of the pair is the critic's number."""
+
+    def forward(self, x, z):
+        return x
+
+
 def pairs_of(counts):
     """A batch in which pair (x, z) stands counts[x, z] times: its mean is the expectation."""
     cells = counts.nonzero()
@@ -105,6 +112,31 @@ def test_ascent_of_the_method_s_value_stays_below_the_divergence(ceiling):
         assert found.item() == pytest.approx(expected, abs=1e-6)
     else:
         assert found.item() < expected - 0.01
+
+
+def test_the_logarithm_reaches_the_divergence_without_a_ceiling_and_its_gradient_does_not_vanish():
+    positive, negative = torch.tensor([[90, 10], [20, 30]]), torch.tensor([[10, 50], [70, 20]])
+    expected = kl(positive / 150, negative / 150).item()
+    method = method_of("bavae-dv-mnist")[0]
+    assert isinstance(method, BAVAE)
+    method.ceiling = 0.0  # means nothing here
+    critic = TableCritic(2, 2)
+    optimiser = torch.optim.Adam(critic.parameters(), 0.05)
+    for _ in range(2000):
+        optimiser.zero_grad()
+        found = method.value(critic, pairs_of(positive), pairs_of(negative), most=0.0)
+        assert found.item() <= expected + 1e-9
+        (-found).backward()
+        optimiser.step()
+    assert found.item() == pytest.approx(expected, abs=1e-6)
+    slopes = {}
+    for bound in ("f-gan", "donsker-varadhan"):  # a critic that wins by 100 nats
+        method.bound = bound
+        t = torch.full((4,), -100.0, dtype=torch.float64, requires_grad=True)
+        value = method.value(First(), (torch.zeros(4), torch.zeros(4)), (t, torch.zeros(4)))
+        slopes[bound] = torch.autograd.grad(value, t)[0].abs().sum().item()
+    assert slopes["f-gan"] < 1e-40
+    assert slopes["donsker-varadhan"] == pytest.approx(1, abs=1e-12)
 
 
 @pytest.mark.parametrize("pairing", ["joint", "independent"])
