@@ -13,11 +13,12 @@ from methods.networks import Body, linear
 
 
 class SVAE(CVAE):
-    """One player: min sum_labelled [L(x, c) + alpha -log q(c|x)] + sum_others U(x), per image of the batch.
+    """One player: min sum_labelled [L(x, c) - w log q(c|x)] + sum_others U(x), per image of the batch.
 
     L(x, c) = E_{q(z|x,c)} -log p(x|z, c) + KL(q(z|x,c) || p(z)) - log p(c), p(c) uniform      (Kingma et al. eq. 6)
     U(x)    = sum_c q(c|x) L(x, c) - H(q(c|x)), all classes summed                              (eq. 7)
-    -log q(c|x) is averaged over the labelled images and weighted by `alpha`: their eq. 9 with alpha 0.1 N / N_labelled.
+    w = `alpha` dim(x) N / N_labelled: U(x), whose pull on q(c|x) the labels must outweigh, grows with dim(x), the number
+    of pixels. Kingma et al. have 0.1 N / N_labelled for any dim(x) (eq. 9).
     """
 
     paper = "Unifying, tables 2 and 3"
@@ -38,7 +39,7 @@ class SVAE(CVAE):
     relations = {"CVAE": "extends"}
     labelled_bound = "log p(x, c)"
 
-    def __init__(self, encoder: nn.Module, decoder: nn.Module, network: Body, classes: int = 10, alpha: float = 0.1):
+    def __init__(self, encoder: nn.Module, decoder: nn.Module, network: Body, classes: int = 10, alpha: float = 0.02):
         super().__init__(encoder, decoder, classes)
         self.network, self.head, self.alpha = network, linear(network.out_features, classes), alpha
 
@@ -66,8 +67,9 @@ class SVAE(CVAE):
         if len(labelled):
             assert batch.y is not None
             c = batch.y[labelled]
-            fit = cross_entropy(log_q[labelled], c, reduction="none") * len(batch.x) / len(labelled)
-            found = found.index_add(0, labelled, self.labelled_loss(batch.x[labelled], c) + self.alpha * fit)
+            w = self.alpha * batch.x[0].numel() * len(batch.x) / len(labelled)
+            fit = w * cross_entropy(log_q[labelled], c, reduction="none")
+            found = found.index_add(0, labelled, self.labelled_loss(batch.x[labelled], c) + fit)
         if len(others):
             found = found.index_add(0, others, self.unlabelled_loss(batch.x[others], log_q[others]))
         return found

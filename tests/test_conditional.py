@@ -144,7 +144,7 @@ def test_m2_objective_is_the_sum_of_its_parts():
     found = method.per_example_loss(Batch(x, y)).mean()
     log_q = method.judge(x)[1].log_softmax(1)
     fit = -(log_q[0, 1] + log_q[2, 5]) / 2
-    assert found.item() == pytest.approx((2 * 2.0 + 2 * 3.0) / 4 + 0.7 * fit.item(), abs=1e-12)
+    assert found.item() == pytest.approx((2 * 2.0 + 2 * 3.0) / 4 + 0.7 * 64 * fit.item(), abs=1e-12)
 
 
 def test_svae_bound_without_labels_is_minus_u():
