@@ -17,8 +17,8 @@ class SVAE(CVAE):
 
     L(x, c) = E_{q(z|x,c)} -log p(x|z, c) + KL(q(z|x,c) || p(z)) - log p(c), p(c) uniform      (Kingma et al. eq. 6)
     U(x)    = sum_c q(c|x) L(x, c) - H(q(c|x)), all classes summed                              (eq. 7)
-    w = `alpha` dim(x) N / N_labelled: U(x), whose pull on q(c|x) the labels must outweigh, grows with dim(x), the number
-    of pixels. Kingma et al. have 0.1 N / N_labelled for any dim(x) (eq. 9).
+    w = `alpha` dim(x) N / N_labelled: U(x), whose pull on q(c|x) the labels must outweigh, grows with dim(x), the
+    number of pixels. Kingma et al. have 0.1 N / N_labelled for any dim(x) (eq. 9).
     """
 
     paper = "Unifying, tables 2 and 3"
