@@ -113,7 +113,7 @@ def test_the_plan_counts_jobs_and_says_from_what_it_was_estimated(tmp_path, monk
         ("vae-mnist-8/seed0", "this run"),
     ]
     assert found.wall(1) == found.wall(8) == pytest.approx(seconds)  # one training cannot be shared out
-    assert main(["plan", "--only", "unifying-aae", "--cores", "2", "--all"]) == 0
+    assert main(["plan", "--only", "unifying-aae,aae-mnist", "--cores", "2", "--all"]) == 0
     said = capsys.readouterr().out
     assert "2 of 2 trainings to do, 2 of 2 evaluations" in said
     assert "and an unknown time for 1 of the trainings" in said

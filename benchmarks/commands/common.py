@@ -53,10 +53,15 @@ def tune_process(threads: int) -> None:
             mallopt(parameter, value)
 
 
+def split(names: list[str] | None) -> list[str]:
+    """Names apart by spaces, or by commas as in Snakemake's `only=a,b`."""
+    return [name for part in names or () for name in part.replace(",", " ").split()]
+
+
 def suite_of(arguments: argparse.Namespace) -> Suite:
     """The suite that the common options describe."""
     runs = Path(arguments.runs) if arguments.runs else None
-    return Suite(arguments.profile, runs, arguments.only, arguments.compare)
+    return Suite(arguments.profile, runs, split(arguments.only), split(arguments.compare))
 
 
 def job_folder(arguments: argparse.Namespace) -> Path:
