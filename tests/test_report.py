@@ -11,6 +11,7 @@ from benchmarks.config import Claim
 from benchmarks.errors import SuiteError
 from benchmarks.report import claims, compare, tables
 from benchmarks.report.compare import Cell, Published, judge, published_values, refuse_mixture
+from benchmarks.report.page import stand_ins
 from benchmarks.suite import Suite
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -114,3 +115,8 @@ def test_cells_read_well():
     assert tables.ours(Cell(metric="elbo", mean=-89.6, spread=0.5, seeds=3, kind="bound")) == "≥ -89.60 ± 0.5000 (n=3)"
     assert tables.ours(Cell(verdict="not run", reason="no data")) == "not run: no data"
     assert tables.paper(Cell(published=Published(-83.6, 0.4, "-83.6", "own", "approximate"))) == "≈ -83.6 ± 0.4"
+
+
+def test_what_stands_in_is_said_of_any_runs():
+    assert stand_ins(Suite("quick"), ["vae-mnist-8", "avb-4-point"]) == ["digits stands in for mnist"]
+    assert stand_ins(Suite("paper"), ["vae-mnist-8", "avb-4-point"]) == []

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -122,9 +123,9 @@ def references_section(suite: Suite) -> dict[str, dict[str, float]]:
     return found
 
 
-def stand_ins(grid: list[list[Cell]]) -> list[str]:
-    """What stands in for what in a table."""
-    return sorted({caveat for line in grid for cell in line for caveat in cell.caveats if "stands in" in caveat})
+def stand_ins(suite: Suite, runs: Iterable[str]) -> list[str]:
+    """What stands in for what in a table or figure of these runs."""
+    return sorted({caveat for run in runs for caveat in compare.caveats(suite, run) if "stands in" in caveat})
 
 
 def minus(text: str) -> str:
@@ -186,7 +187,8 @@ def render(suite: Suite) -> Path:
         "suite": suite,
         "grids": grids,
         "heads": {n: tables.write(suite, n, suite.tables[n], grid, folder) for n, grid in grids.items()},
-        "stand_ins": {name: stand_ins(grid) for name, grid in grids.items()},
+        "stand_ins": {n: stand_ins(suite, [c.run for line in grid for c in line if c.run]) for n, grid in grids.items()}
+        | {name: stand_ins(suite, figure.runs.values()) for name, figure in suite.figures.items()},
         "runs": runs.entries(suite, frame, folder),
     }
     templates = environment()
