@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -144,3 +145,18 @@ def test_changes_name_nested_keys():
     old = {"a": {"b": 1, "c": (1, 2)}, "d": {}}
     assert changes(old, {"a": {"b": 2, "c": [1, 2]}, "d": {}}) == ["a.b 1 -> 2"]
     assert changes(old, {"a": {"c": [1, 2]}, "e": "x", "d": {}}) == ["a.b 1 -> absent", "e absent -> x"]
+
+
+def test_what_snakemake_keeps_no_account_of_is_made_again_by_the_next_call(tree, tmp_path):
+    folder = tmp_path / "elsewhere"
+    shutil.copytree(tree, folder)
+    shutil.rmtree(folder / ".snakemake")
+    runs, only = folder / "benchmarks/runs/avb-4-point.yml", "only=avb-table-1"
+    runs.write_text(runs.read_text().replace("learning_rate: 2.0e-5", "learning_rate: 2.0e-5, weight_decay: 0.1", 1))
+    assert ("train", "vae-4-point") not in planned(folder, only)[0]
+    command = [sys.executable, "-m", "benchmarks", "verdict", "--profile", "smoke", "--only", "avb-table-1"]
+    environment = {**os.environ, "PYTHONPATH": str(folder)}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "stale: vae-4-point/seed0: train.weight_decay 0.0 -> 0.1; Snakemake could not know" in done.stderr
+    assert planned(folder, only)[0] == {("train", "vae-4-point"), ("evaluate", "vae-4-point")}

@@ -23,14 +23,14 @@ def report(arguments: argparse.Namespace) -> int:
 
 
 def verdict(arguments: argparse.Namespace) -> int:
-    """List failed cells and set their records aside, so that the next call tries them again."""
+    """List failed and stale cells and set their records aside, so that the next call makes them again."""
     from benchmarks.report.against import contracts
-    from benchmarks.report.frame import set_failures_aside
+    from benchmarks.report.frame import set_cells_aside
 
     suite = suite_of(arguments)
-    failures = set_failures_aside(suite) + [line for record in contracts(suite) for line in record.failed]
+    failures = set_cells_aside(suite) + [f"failed: {line}" for record in contracts(suite) for line in record.failed]
     for line in failures:
-        print(f"failed: {line}", file=sys.stderr)
+        print(line, file=sys.stderr)
     return 1 if failures else 0
 
 

@@ -108,7 +108,7 @@ class Estimator:
         self.seconds: dict[str, list[tuple[str, str, Any, float]]] = {}  # metric -> (profile, run, options, seconds)
         for folder, record in found:
             for path in folder.glob("*.json"):
-                if path.stem not in ("run", "run.failed", "metrics", "metrics.failed"):
+                if path.stem.partition(".")[0] not in ("run", "metrics"):
                     self.learn(path, record["profile"], record["run"])
 
     def learn(self, path: Path, profile: str, run: str) -> None:

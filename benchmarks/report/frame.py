@@ -9,6 +9,7 @@ import pandas
 
 from benchmarks.errors import SuiteError
 from benchmarks.jobs.metric_files import faults, training_faults
+from benchmarks.look.freshness import Freshness
 from benchmarks.records import Evaluation, MetricFile, Result, RunRecord, read, read_json
 from benchmarks.suite import Job, Suite
 from methods.files import DamagedError, read_arrays, read_frame, replacing, write_frame
@@ -145,19 +146,32 @@ def load(suite: Suite) -> pandas.DataFrame:
     return read_frame(folder_of(suite) / "results.parquet")
 
 
-def set_failures_aside(suite: Suite) -> list[str]:
-    """Lines for the failed cells; their records are renamed, so that the next call tries them again."""
+def set_cells_aside(suite: Suite) -> list[str]:
+    """Lines for the cells that failed or that the call left stale, whose records are renamed: the next call makes them.
+
+    Snakemake goes by its own account, which holds nothing of what was trained by hand or brought from another folder.
+    """
     lines = []
-    for key, job in suite.jobs.items():
+    for key, state in Freshness(suite).jobs.items():
         folder = folder_of(suite) / key
+        if state.train or state.evaluate:
+            lines.append(f"stale: {key}: {state.train or state.evaluate}; Snakemake could not know, the next call will")
+            _rename(folder, "stale", ("run", "metrics") if state.train else ("metrics",))
+            continue
         record = read(folder / "run.json", RunRecord)
-        failed = [m for m in job.metrics if read(folder / f"{m}.json", MetricFile).results[-1].status == "failed"]
+        results = {m: read(folder / f"{m}.json", MetricFile).results[-1] for m in state.job.metrics}
+        failed = {m: result.reason for m, result in results.items() if result.status == "failed"}
         if record.status == "failed":
-            lines.append(f"{key}: training: {record.reason}")
-            (folder / "run.json").replace(folder / "run.failed.json")
+            lines.append(f"failed: {key}: training: {record.reason}")
+            _rename(folder, "failed", ("run",))
         else:
-            reasons = {m: read(folder / f"{m}.json", MetricFile).results[-1].reason for m in failed}
-            lines += [f"{key}: {metric}: {reason}" for metric, reason in reasons.items()]
+            lines += [f"failed: {key}: {metric}: {reason}" for metric, reason in failed.items()]
         if failed:
-            (folder / "metrics.json").replace(folder / "metrics.failed.json")
+            _rename(folder, "failed", ("metrics",))
     return lines
+
+
+def _rename(folder: Path, mark: str, names: Iterable[str]) -> None:
+    for path in [folder / f"{name}.json" for name in names]:
+        if path.exists():
+            path.replace(path.with_suffix(f".{mark}.json"))
