@@ -197,6 +197,7 @@ def draw(suite: Suite, name: str, figure: Figure, frame: pandas.DataFrame, folde
         drawing.text(0.5, 0.5, "\n".join(textwrap.wrap(f"not run: {reason}", 80)), ha="center", va="center")
     drawing.tight_layout()
     for suffix in ("png", "svg"):
-        drawing.savefig(folder / f"{name}.{suffix}", dpi=140, metadata={"Date": None} if suffix == "svg" else None)
+        metadata = {"Date": None} if suffix == "svg" else None
+        drawing.savefig(folder / f"{name}.{suffix}", dpi=140, bbox_inches="tight", pad_inches=0.1, metadata=metadata)
     plt.close(drawing)
     return reason
