@@ -35,7 +35,7 @@ class BAVAE(Method):
     gain from positive pairs ends there, without which lines have no best critic. Below it nothing changes; a critic's V
     stays a lower bound of the KL, and below 1 + ceiling. Where a critic wins, exp T and with it the decoder's gradient
     vanish. `bound: donsker-varadhan` puts E T - log E exp T in place of V, another lower bound of the same KL (as MINE,
-    Belghazi et al. 2018): it neither overflows nor vanishes, and needs no ceiling.
+    Belghazi et al. 2018; of a batch it is biased upwards): it neither overflows nor vanishes, and needs no ceiling.
     """
 
     paper = "BAVAE"
@@ -75,7 +75,7 @@ class BAVAE(Method):
         }
 
     def value(self, critic: nn.Module, positive: Pair, negative: Pair, most: float = inf) -> Tensor:
-        """1 + E T(positive) - E exp T(negative), T(positive) counted up to `most`.
+        """1 + E T(positive) - E exp T(negative), T(positive) counted up to `most`; or E T - log E exp T, by `bound`.
 
         With `most` the ceiling, at most KL(positive || negative), and equal where T is the log ratio below it.
         """

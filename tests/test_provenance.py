@@ -143,19 +143,27 @@ def test_costs_add_up_over_a_resume_and_one_that_was_not_always_read_is_left_out
 
 
 def test_every_switch_of_determinism_is_set_for_a_gpu():
-    code = (
-        "import os, warnings; warnings.simplefilter('error'); import torch\n"
+    code = (  # in a process of its own: the switches are global
+        "import json, os, warnings; warnings.simplefilter('error'); import torch\n"
         "from benchmarks.machine.devices import prepare\n"
-        "prepare(torch.device('cpu')); assert not torch.are_deterministic_algorithms_enabled()\n"
+        "def switches():\n"
+        "    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul\n"
+        "    on = torch.are_deterministic_algorithms_enabled()\n"
+        "    return [on, cudnn.deterministic, cudnn.benchmark, matmul.allow_tf32, cudnn.allow_tf32]\n"
+        "prepare(torch.device('cpu')); found = {'cpu': switches()[0]}\n"
         "for precision in ('tf32', 'float32'):\n"
-        "    prepare(torch.device('cuda'), precision)\n"
-        "    cudnn, found = torch.backends.cudnn, precision == 'tf32'\n"
-        "    assert torch.are_deterministic_algorithms_enabled() and cudnn.deterministic and not cudnn.benchmark\n"
-        "    assert torch.backends.cuda.matmul.allow_tf32 == cudnn.allow_tf32 == found\n"
-        "assert os.environ['CUBLAS_WORKSPACE_CONFIG'] == ':4096:8'\n"
+        "    prepare(torch.device('cuda'), precision); found[precision] = switches()\n"
+        "print(json.dumps({**found, 'cublas': os.environ['CUBLAS_WORKSPACE_CONFIG']}))\n"
     )
     environment = {k: v for k, v in os.environ.items() if k != "CUBLAS_WORKSPACE_CONFIG"}
-    subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, check=True)
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True, text=True)
+    assert json.loads(done.stdout) == {
+        "cpu": False,
+        "tf32": [True, True, False, True, True],
+        "float32": [True, True, False, False, False],
+        "cublas": ":4096:8",
+    }
 
 
 def test_tf32_on_a_processor_is_float32_and_says_so(tmp_path):

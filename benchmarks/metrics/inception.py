@@ -62,5 +62,5 @@ def inception_of(trained: Trained, download: bool) -> Judge:
     if len(trained.test_x(1).shape) != 4 or trained.test_x(1).shape[1] != 3:
         raise NotRunError("Inception judges colour images; see the columns of our classifier")
     path = weights_file(trained.root, download)
-    # pytorch-fid publishes a pickle: its SHA-256 is checked above, and weights_only runs no code of it
+    # pytorch-fid publishes only a pickle and 8 digits of its SHA-256, checked above; weights_only runs no code of it
     return inception(torch.load(path, map_location="cpu", weights_only=True))

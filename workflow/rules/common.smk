@@ -2,6 +2,7 @@
 import sys
 from functools import cache
 
+from benchmarks.commands.common import split
 from benchmarks.definitions import gpus_per_job, use_data_root
 from benchmarks.errors import SuiteError, unknown
 from benchmarks.jobs.resources import limits
@@ -9,9 +10,7 @@ from benchmarks.suite import Suite
 
 PROFILE = str(config.get("profile", "quick"))
 RUNS = str(config.get("runs", ""))
-ONLY, COMPARE = (
-    str(config.get(key, "")).replace(",", " ").split() for key in ("only", "compare")
-)
+ONLY, COMPARE = (split([str(config.get(key, ""))]) for key in ("only", "compare"))
 KEYS = ("profile", "runs", "only", "compare", "data_root")
 DATA_ROOT = config.get("data_root", "")
 
