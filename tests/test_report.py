@@ -10,8 +10,7 @@ from benchmarks.config import Cell as Address
 from benchmarks.config import Claim
 from benchmarks.errors import SuiteError
 from benchmarks.report import claims, compare, tables
-from benchmarks.report.compare import Cell, Published, judge, published_values, refuse_mixture
-from benchmarks.report.page import stand_ins
+from benchmarks.report.compare import Cell, Published, judge, published_values, refuse_mixture, stand_ins
 from benchmarks.suite import Suite
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -1,5 +1,6 @@
 """Cells against published values: mean, spread, difference, verdict. The rules are printed in the report."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import pandas
@@ -75,6 +76,16 @@ def published_values() -> dict[tuple[str, str, str], Published]:
             entry = Published(float(row["value"]), error, row["value"], row["measured"], row["note"])
             found[(row["table"], row["row"], row["column"])] = entry
     return found
+
+
+def stand_ins(suite: Suite, runs: Iterable[str]) -> list[str]:
+    """What stands in for what in a table or figure of these runs."""
+    return sorted({caveat for run in runs for caveat in caveats(suite, run) if "stands in" in caveat})
+
+
+def runs_of(grid: list[list[Cell]]) -> list[str]:
+    """The runs of a table's cells, empty cells left out."""
+    return [cell.run for line in grid for cell in line if cell.run]
 
 
 def caveats(suite: Suite, run: str) -> list[str]:

@@ -4,7 +4,6 @@ import base64
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -123,11 +122,6 @@ def references_section(suite: Suite) -> dict[str, dict[str, float]]:
     return found
 
 
-def stand_ins(suite: Suite, runs: Iterable[str]) -> list[str]:
-    """What stands in for what in a table or figure of these runs."""
-    return sorted({caveat for run in runs for caveat in compare.caveats(suite, run) if "stands in" in caveat})
-
-
 def minus(text: str) -> str:
     """The text with true minus signs before its digits."""
     return text.replace("-", "−")
@@ -187,8 +181,8 @@ def render(suite: Suite) -> Path:
         "suite": suite,
         "grids": grids,
         "heads": {n: tables.write(suite, n, suite.tables[n], grid, folder) for n, grid in grids.items()},
-        "stand_ins": {n: stand_ins(suite, [c.run for line in grid for c in line if c.run]) for n, grid in grids.items()}
-        | {name: stand_ins(suite, figure.runs.values()) for name, figure in suite.figures.items()},
+        "stand_ins": {name: compare.stand_ins(suite, compare.runs_of(grid)) for name, grid in grids.items()}
+        | {name: compare.stand_ins(suite, figure.runs.values()) for name, figure in suite.figures.items()},
         "runs": runs.entries(suite, frame, folder),
     }
     templates = environment()

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas
 
 from benchmarks.config import Table
-from benchmarks.report.compare import Cell, number
+from benchmarks.report.compare import Cell, number, runs_of, stand_ins
 from benchmarks.suite import Suite
 
 LATEX = str.maketrans({"%": r"\%", "_": r"\_", "&": r"\&", "#": r"\#", "~": r"\textasciitilde{}"})
@@ -108,9 +108,8 @@ def csv(name: str, table: Table, grid: list[list[Cell]]) -> pandas.DataFrame:
 
 def head_of(suite: Suite, grid: list[list[Cell]]) -> str:
     """What stands in for what, and by which protocols the numbers were measured."""
-    stand_ins = {c for line in grid for cell in line for c in cell.caveats if "stands in" in c}
     protocols = {f"{cell.metric}: {cell.protocol}" for line in grid for cell in line if cell.protocol}
-    return f"Profile {suite.name}. " + ". ".join([*sorted(stand_ins), *sorted(protocols)]) + "."
+    return f"Profile {suite.name}. " + ". ".join([*stand_ins(suite, runs_of(grid)), *sorted(protocols)]) + "."
 
 
 def write(suite: Suite, name: str, table: Table, grid: list[list[Cell]], folder: Path) -> str:
