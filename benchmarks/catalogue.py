@@ -19,7 +19,7 @@ from benchmarks.errors import SuiteError, shown, unknown
 ROOT = Path(__file__).resolve().parent.parent
 FROM_DATA = ("x_shape", "latent_dim", "in_shape")
 DESCRIPTIVE = ("correspondence", "relations")  # say to people what a class is: not inherited, and they change no run
-OF_METRICS = ("BIAS",)  # the same of a metric's file
+OF_METRICS = ("BIAS", "ERROR", "NO_ERROR")  # the same of a metric's file
 PLAIN_TYPES: dict[str, Any] = {
     "int": int,
     "float": float,
@@ -38,6 +38,7 @@ class Parameter:
 
     annotation: str
     required: bool
+    default: Any = None
 
     @property
     def plain(self) -> bool:
@@ -66,8 +67,16 @@ def _parameters(function: ast.FunctionDef, skip: int = 1) -> dict[str, Parameter
     found = list(zip(arguments, defaults, strict=True))
     found += list(zip(function.args.kwonlyargs, function.args.kw_defaults, strict=True))
     return {
-        a.arg: Parameter(ast.unparse(a.annotation) if a.annotation else "", default is None) for a, default in found
+        a.arg: Parameter(ast.unparse(a.annotation) if a.annotation else "", default is None, _literal(default))
+        for a, default in found
     }
+
+
+def _literal(node: ast.expr | None) -> Any:
+    """The value of a literal expression; None of any other, and where there is none."""
+    with suppress(ValueError):
+        return None if node is None else ast.literal_eval(node)
+    return None
 
 
 def _literals(body: list[ast.stmt]) -> dict[str, Any]:

@@ -128,8 +128,10 @@ class Definitions:
         definition, budget = self.run(run), self.budget(run)
         merged = definition.train.model_dump() | budget.train
         options = config.validated(f"run {run}: train", config.TrainOptions, merged).model_dump()
+        self.check_heeded(run, options)
         if self.profile.max_steps is not None:
             options["steps"] = min(options["steps"], self.profile.max_steps)
+            options["validate_every"] = min(options["validate_every"], options["steps"])
         every, steps = options.pop("snapshot_every"), options["steps"]
         options["snapshots"] = sorted({*range(0, steps, every), steps}) if every else []
         rates = options["learning_rate"]
@@ -138,6 +140,30 @@ class Definitions:
             wrong = next(iter(set(rates) ^ set(players)))
             raise unknown(f"run {run}: train.learning_rate", "player", wrong, players)
         return options
+
+    def check_heeded(self, run: str, train: dict[str, Any]) -> None:
+        """SuiteError for a setting that the training would ignore without a word.
+
+        A profile that says `validate_every: 0` turns off the run's patience too.
+        """
+        where, changed = f"run {run}: train", self.budget(run).train
+        every, steps, patience = train["validate_every"], train["steps"], train["patience"]
+        if every > steps:
+            raise SuiteError(
+                f"{where}.validate_every is {every}, but steps is {steps} in profile {self.name}: no round would look "
+                f"at validation data; expected at most {steps}, or 0 for never"
+            )
+        if patience and not every and not ("validate_every" in changed and "patience" not in changed):
+            raise SuiteError(
+                f"{where}.patience is {patience}, but validate_every is 0 in profile {self.name}: nothing would stop "
+                f"the training early; say validate_every, how often to look at validation data, or patience: 0"
+            )
+        usual = config.TrainOptions.model_fields["betas"].default
+        if train["optimiser"] != "adam" and train["betas"] != usual:
+            raise SuiteError(
+                f"{where}.betas is {list(train['betas'])}, but {train['optimiser']} has none: they are Adam's; leave "
+                f"them out, or say betas: {list(usual)}"
+            )
 
     def component(self, run: str, role: str, value: Any, size: str | None = None) -> Any:
         """A component with classes resolved and options checked; names refer to benchmarks/networks.yml."""
@@ -216,6 +242,13 @@ class Definitions:
         budget, definition, method = self.budget(run), self.run(run), self.method_of(run)
         found = definition.search if budget.search is None else budget.search
         for option, values in found.items():
+            if not values:
+                raise SuiteError(f"run {run}: search.{option} is []; expected values to try, or leave it out")
+            if option in definition.options:
+                raise SuiteError(
+                    f"run {run}: options.{option} is {definition.options[option]!r}, but search.{option} replaces it "
+                    f"by each of {values}; leave out one of them"
+                )
             for value in values:
                 catalogue.check_options(f"run {run}: search", method, {**definition.options, option: value})
         if found and not self.train_options(run)["validate_every"]:

@@ -11,7 +11,7 @@ from benchmarks.errors import SuiteError
 from methods.files import SUM, DamagedError, content_sum, replacing, require
 
 Status = Literal["ok", "not run", "failed"]
-Kind = Literal["exact", "bound", "estimate"]
+Kind = Literal["exact", "lower bound", "upper bound", "estimate", "impossible"]
 
 
 class Record(BaseModel):
@@ -24,7 +24,7 @@ R = TypeVar("R", bound=Record)
 
 
 class Result(Record):
-    """One metric of one trained run at one round, with its uncertainty."""
+    """One metric of one trained run at one round, with its uncertainty: see benchmarks.jobs.trained.Estimate."""
 
     metric: str
     status: Status
@@ -38,10 +38,13 @@ class Result(Record):
     step: int = 0
     seconds: float = 0.0
     details: dict[str, float | str] = {}
+    low: float | None = None
+    high: float | None = None
+    warning: str = ""
 
     @model_validator(mode="after")
     def _finite(self) -> "Result":
-        numbers = [self.value, self.standard_error, *self.details.values()]
+        numbers = [self.value, self.standard_error, self.low, self.high, *self.details.values()]
         if any(isinstance(v, float) and not math.isfinite(v) for v in numbers):
             raise ValueError(f"{self.metric}: non-finite number; write status failed with a reason instead")
         if self.status != "ok" and not self.reason:

@@ -5,7 +5,7 @@ Imports no torch: Snakemake parses this at every call.
 
 import hashlib
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -67,6 +67,7 @@ class Suite(Definitions):
         self.claims = config.load_folder("claims", Claim)
         # `only` chooses runs; what is measured of a run stays the same, so that nothing is measured twice
         self.everything: dict[str, set[str]] = {}
+        self.all_tables = dict(self.tables)
         copies = own_runs.copies(self, self.compare)
         self.everything = dict(self.wanted)
         self.__dict__.pop("wanted")
@@ -141,7 +142,7 @@ class Suite(Definitions):
         for claim in self.claims.values():
             for quantity in filter(None, (claim.greater, claim.than, claim.value)):
                 for run in quantity.runs():
-                    found.setdefault(run, set()).add(quantity.metric)
+                    found.setdefault(run, set()).update(self.with_beside(run, quantity.metric))
         for run in self.own:
             asked = None if run in self.from_file else self.everything.get(run)
             found.setdefault(run, set()).update(asked or {m for m in catalogue.metrics() if self.serves(run, m)})
@@ -149,6 +150,11 @@ class Suite(Definitions):
             if self.judged(run, found[run]):
                 found.setdefault(self.dataset_of(run)[1].classifier, set()).add("accuracy")
         return found
+
+    def with_beside(self, run: str, metric: str) -> set[str]:
+        """The metric of a claim, and the one that says how far it can be off, where there is one for this run."""
+        beside = catalogue.metrics()[metric].literals.get("beside") if metric in catalogue.metrics() else None
+        return {metric, beside} if beside and self.serves(run, beside) else {metric}
 
     def judged(self, run: str, metrics: set[str]) -> bool:
         """Whether one of the metrics of this run needs the dataset's classifier, and there is one."""
@@ -158,15 +164,48 @@ class Suite(Definitions):
     def metric_options(self, run: str) -> dict[str, dict[str, Any]]:
         """Metric -> options and code hash, for the metrics asked of this run."""
         found = {}
-        for metric in sorted(self.wanted[run] | self.everything.get(run, set())):
+        wanted = sorted(self.wanted[run] | self.everything.get(run, set()))
+        images = self.images_of(run, wanted)
+        for metric in wanted:
             declared = catalogue.metrics()[metric]
             options = self.profile.metrics.get(metric, {})
+            if declared.literals.get("likelihood") and images is not None:
+                options = {**options, "n": images}
             found[metric] = {"options": options, "code": catalogue.code_hash({declared.path})}
             if declared.literals.get("files"):  # weights that may be missing now and be there at the next call
                 found[metric]["files"] = [
                     file for file in declared.literals["files"] if (self.data_root / file).exists()
                 ]
         return found
+
+    @cached_property
+    def likelihood_images(self) -> dict[str, int]:
+        """Run -> how many test images its likelihoods take: the fewest of any in the tables that it stands in.
+
+        So cells of a row and of a column are of the same images, whatever a profile says of each metric. Copies with a
+        user's own runs change nothing for the suite's.
+        """
+        found = {run: n for run, metrics in self.everything.items() if (n := self.fewest_images(run, metrics))}
+        groups = [{run for *_, run, _ in self.cells(table) if run in found} for table in self.all_tables.values()]
+        for _ in groups:  # at most so many steps from one table to the last that it shares runs with
+            for group in groups:
+                found |= dict.fromkeys(group, min((found[run] for run in group), default=0))
+        return found
+
+    def fewest_images(self, run: str, metrics: Iterable[str]) -> int | None:
+        """The least `n` of the likelihoods among these metrics that the run can serve; None without one."""
+        declared = [catalogue.metrics()[name] for name in metrics if self.serves(run, name)]
+        likelihoods = [m for m in declared if m.literals.get("likelihood")]
+        numbers = [self.profile.metrics.get(m.name, {}).get("n", m.parameters["n"].default) for m in likelihoods]
+        return min(numbers, default=None)
+
+    def images_of(self, run: str, metrics: Iterable[str]) -> int | None:
+        """As `likelihood_images`; a user's own run takes as many as the baselines of its tables."""
+        if run in self.likelihood_images:
+            return self.likelihood_images[run]
+        beside = {other for table in self.tables.values() for *_, other, _ in self.cells(table)} - self.from_file
+        known = [self.likelihood_images[other] for other in beside if other in self.likelihood_images]
+        return min(known) if known else self.fewest_images(run, metrics)
 
     def seeds(self, run: str) -> int:
         """How many seeds this run has in this profile."""

@@ -121,10 +121,11 @@ def markdown(methods: Mapping[str, Declared]) -> str:
 
 def metrics_markdown() -> str:
     """The table of docs/protocols.md: a line for each metric, from its file."""
-    lines = ["| metric | what it is | kind | unit | better | known bias |", "|---|---|---|---|---|---|"]
+    lines = ["| metric | what it is | kind | unit | better | known bias | standard error |", "|---" * 7 + "|"]
     for name, declared in catalogue.metrics().items():
         says = declared.literals
-        details = (says["kind"], says["unit"], says["better"], says.get("bias", "writes a file"))
+        error = says.get("error") or f"none: {says['no_error']}"
+        details = (says["kind"], says["unit"], says["better"], says.get("bias", "writes a file"), error)
         cells = (f"`{name}`", first_line(declared.path), *details)
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return "\n".join(lines)

@@ -53,7 +53,3 @@ class AAE(Method):
     def encoder_loss(self, batch: Batch) -> Tensor:
         """The encoder's codes should look like the prior's."""
         return says_zero(self.adversary(batch.x, self.encode(batch.x)))
-
-    def moments(self, x: Tensor) -> None:
-        """None: AIS starts at the prior."""
-        return None

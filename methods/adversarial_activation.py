@@ -82,8 +82,8 @@ class AdversaryActivated(Method):
     def reconstruct(self, x: Tensor) -> Tensor:
         return self.base.reconstruct(x)
 
-    def moments(self, x: Tensor) -> tuple[Tensor, Tensor] | None:
-        return self.base.moments(x)
+    def posterior(self, x: Tensor) -> Any:
+        return self.base.posterior(x)
 
     def __getattr__(self, name: str) -> Any:
         """What else evaluation may ask (networks, bounds, classes), it asks the method inside."""

@@ -57,7 +57,3 @@ class AuxiliaryVAE(LikelihoodMethod):
     def __init__(self, encoder: nn.Module, decoder: nn.Module, anneal_steps: int = 0):
         super().__init__(anneal_steps)
         self.encoder, self.decoder = encoder, decoder
-
-    def moments(self, x: Tensor) -> None:
-        """None: its density is that of (z, a), so AIS starts at the prior."""
-        return None

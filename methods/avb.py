@@ -6,6 +6,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from methods.encoders import EVALUATION_POOL
 from methods.game import Batch, Player
 from methods.method import Method
 from methods.terms import annealed, log_normal, says_one, says_zero
@@ -133,16 +134,24 @@ class AVB(Method):
         beta = annealed(batch.step, self.anneal_steps)
         return (beta * kl - self.decoder.log_likelihood(batch.x, z)).mean()
 
-    def elbo_estimate(self, batch: Batch) -> Tensor:
-        """log p(x, z) - log r(z|x) - KL(q || r) by the adversary [batch]: too high if T is under-trained."""
-        q = self.encoder(batch.x)
-        z = q.rsample()
-        r = self.contrast(q)
-        z_tilde = r.normalise(z)
-        t_r = self.adversary(batch.x, torch.randn_like(z))
-        kl = self.divergence.kl(self.adversary(batch.x, z_tilde), t_r) + r.log_prob(z) - self.decoder.log_prior(z)
-        return self.decoder.log_likelihood(batch.x, z) - kl
+    def elbo_estimate(self, batch: Batch, draws: int = 1) -> Tensor:
+        """log p(x, z) - log r(z|x) - KL(q || r) by the adversary, mean over `draws` draws of z [batch], nats.
 
-    def moments(self, x: Tensor) -> tuple[Tensor, Tensor] | None:
-        """As in the authors' AIS: Monte-Carlo moments under adaptive contrast, else the prior."""
-        return super().moments(x) if isinstance(self.contrast, AdaptiveContrast) else None
+        Too high if T is under-trained, and by `pool_bias`. The moments of q are taken once for all draws.
+        """
+        q = self.encoder(batch.x)
+        r = self.contrast(q)
+        codes = q.rsample((draws,))
+        x, z = batch.x.repeat(draws, *(1 for _ in batch.x.shape[1:])), codes.flatten(0, 1)
+        t_q = self.adversary(x, r.normalise(codes).flatten(0, 1))
+        t_r = self.adversary(x, torch.randn_like(z))
+        kl = self.divergence.kl(t_q, t_r) + r.log_prob(codes).flatten() - self.decoder.log_prior(z)
+        return (self.decoder.log_likelihood(x, z) - kl).reshape(draws, -1).mean(0)
+
+    def pool_bias(self, latent_dim: int) -> float:
+        """By how much moments of a finite pool raise `elbo_estimate`, nats: 1/pool a dimension (Gaussian q).
+
+        T sees z normalised by the moments of many pools and says one KL for all of them: it misses how far each pool's
+        r^ is from q, which log r^(z|x) holds.
+        """
+        return latent_dim / EVALUATION_POOL if isinstance(self.contrast, AdaptiveContrast) else 0.0

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from methods.game import Batch
-from methods.labels import random_labels, with_label
+from methods.labels import need_labels, random_labels, with_label
 from methods.method import LikelihoodMethod
 from methods.terms import gaussian_kl, log_standard_normal, sample_with_log_prob
 
@@ -33,6 +33,10 @@ class CVAE(LikelihoodMethod):
     def __init__(self, encoder: nn.Module, decoder: nn.Module, classes: int = 10):
         super().__init__()
         self.encoder, self.decoder, self.classes = encoder, decoder, classes
+
+    def initialise(self, batch: Batch) -> None:
+        """ValueError if the first batch is not labelled."""
+        need_labels(batch.y)
 
     def posterior(self, x: Tensor, c: Tensor | None):
         """q(z|x, c)."""
@@ -73,6 +77,4 @@ class CVAE(LikelihoodMethod):
 
     def sample(self, n: int, device: torch.device | str = "cpu") -> Tensor:
         """n decoder means [n, *x_shape] of random classes."""
-        c = random_labels(n, self.classes, device)
-        assert c is not None
-        return self.sample_class(c)
+        return self.sample_class(torch.randint(self.classes, (n,), device=device))

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from methods.game import Batch, Player
+from methods.labels import split
 from methods.method import Method
 from methods.networks import Body, linear
 from methods.terms import says_one, says_zero
@@ -17,10 +18,10 @@ def split_domains(batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
     """
     if batch.y is None:
         raise ValueError("a batch of two domains needs labels: -1 for the target domain")
-    source = batch.y >= 0
-    if source.all() or not source.any():
+    source, target = split(batch.y >= 0)
+    if not len(source) or not len(target):
         raise ValueError("a batch of two domains holds one only; take a dataset of two domains, or larger batches")
-    return batch.x[source], batch.y[source], batch.x[~source]
+    return batch.x[source], batch.y[source], batch.x[target]
 
 
 class ADA(Method):

@@ -16,6 +16,11 @@ from torch.distributions import MultivariateNormal
 from methods.networks import Body, activation_named, linear, stack
 from methods.terms import diagonal_gaussian
 
+EVALUATION_POOL = (
+    1024  # draws behind the moments of an implicit q in evaluation; they bias its ELBO by 1/pool a dimension
+)
+DRAWN_AT_ONCE = 32
+
 
 class ImplicitPosterior:
     """q(z|x) known by its draws: `draw(n)` gives [n, batch, latent]."""
@@ -37,7 +42,10 @@ class ImplicitPosterior:
         """Monte-Carlo mean and variance [batch, latent], each object's own draws, drawn once."""
         if self._moments is None:
             with torch.no_grad():
-                z = self._draw(self._moment_draws)
+                pieces = [
+                    min(DRAWN_AT_ONCE, self._moment_draws - k) for k in range(0, self._moment_draws, DRAWN_AT_ONCE)
+                ]
+                z = torch.cat([self._draw(n) for n in pieces])
                 self._moments = z.mean(0), z.var(0)
         return self._moments
 
@@ -139,7 +147,7 @@ class NoiseMLP(nn.Module):
             noise = torch.randn(n, x.shape[0], self.noise_dim, device=x.device)
             return self.layers(torch.cat([x.expand(n, *x.shape), noise], 2))
 
-        return ImplicitPosterior(draw, self.moment_draws)
+        return ImplicitPosterior(draw, self.moment_draws if self.training else EVALUATION_POOL)
 
 
 class NoiseSampler(nn.Module):
@@ -155,7 +163,8 @@ class NoiseSampler(nn.Module):
             return self.layers(torch.randn(n, x.shape[0], self.noise_dim, device=x.device))
 
         with torch.no_grad():
-            z = self.layers(torch.randn(self.pool, self.noise_dim, device=x.device))
+            pool = self.pool if self.training else EVALUATION_POOL
+            z = self.layers(torch.randn(pool, self.noise_dim, device=x.device))
         moments = (z.mean(0).expand(x.shape[0], -1), z.var(0).expand(x.shape[0], -1))
         return ImplicitPosterior(draw, moments=moments)
 
@@ -194,7 +203,7 @@ class NoiseConv(nn.Module):
                 h = self.activation(conv(h) + shift(noise)[:, :, None, None])
             return self.head(h.flatten(1)).reshape(n, x.shape[0], -1)
 
-        return ImplicitPosterior(draw, self.moment_draws)
+        return ImplicitPosterior(draw, self.moment_draws if self.training else EVALUATION_POOL)
 
 
 class BasisNoiseEncoder(nn.Module):
@@ -242,6 +251,6 @@ class BasisNoiseEncoder(nn.Module):
             return centre + (a * v).sum(2)
 
         with torch.no_grad():
-            v = self.noise_vectors(self.pool)
+            v = self.noise_vectors(self.pool if self.training else EVALUATION_POOL)
             moments = (centre + (a * v.mean(0)).sum(1), (a.square() * v.var(0)).sum(1))
         return ImplicitPosterior(draw, moments=moments)

@@ -7,6 +7,7 @@ module runs in training mode, whoever's move it is.
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -45,10 +46,19 @@ class Player:
         return self.steps(step) if callable(self.steps) else self.steps
 
 
-def gradient(player: Player, batch: Batch) -> tuple[Tensor, list[Tensor | None]]:
-    """The player's loss (a detached scalar) and its gradient for the player's own parameters only."""
-    loss = player.loss(batch)
-    return loss.detach(), list(torch.autograd.grad(loss, player.parameters(), allow_unused=True))
+Precision = Callable[[], AbstractContextManager]
+
+
+def gradient(player: Player, batch: Batch, precision: Precision = nullcontext) -> tuple[Tensor, list[Tensor | None]]:
+    """The player's loss (a detached scalar) and its gradient for the player's own parameters only.
+
+    `precision` makes the context in which both are computed. It ends with the move: autocast keeps casts of weights
+    until its context ends, and a step in between would leave the next move with the weights of before.
+    """
+    with precision():
+        loss = player.loss(batch)
+        grads = torch.autograd.grad(loss, player.parameters(), allow_unused=True)
+    return loss.detach(), list(grads)
 
 
 def apply(player: Player, grads: list[Tensor | None], optimiser: torch.optim.Optimizer) -> None:
@@ -69,6 +79,7 @@ def play_round(
     batches: Iterator[Batch],
     step: int,
     simultaneous: bool = False,
+    precision: Precision = nullcontext,
 ) -> dict[str, Tensor]:
     """One round; returns each player's loss at its last move.
 
@@ -87,13 +98,13 @@ def play_round(
     if simultaneous:
         for k in range(max(player.moves(step) for player in players.values())):
             moving = {name: player for name, player in players.items() if k < player.moves(step)}
-            found = {name: gradient(player, minibatch(k)) for name, player in moving.items()}
+            found = {name: gradient(player, minibatch(k), precision) for name, player in moving.items()}
             for name, (loss, grads) in found.items():
                 apply(moving[name], grads, optimisers[name])
                 losses[name] = loss
     else:
         for name, player in players.items():
             for k in range(player.moves(step)):
-                losses[name], grads = gradient(player, minibatch(k))
+                losses[name], grads = gradient(player, minibatch(k), precision)
                 apply(player, grads, optimisers[name])
     return losses

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from methods.game import Batch, Player
-from methods.labels import random_labels, with_label
+from methods.labels import need_labels, random_labels, with_label
 from methods.method import Method
 from methods.terms import says_one, says_zero, softplus
 
@@ -125,6 +125,10 @@ class CGAN(GAN):
     def __init__(self, generator: nn.Module, discriminator: nn.Module, weighting: nn.Module, classes: int = 10):
         super().__init__(generator, discriminator, weighting)
         self.classes = classes
+
+    def initialise(self, batch: Batch) -> None:
+        """ValueError if the first batch is not labelled."""
+        need_labels(batch.y)
 
     def sample_class(self, y: Tensor) -> Tensor:
         """An image [n, *x_shape] of each class in y [n]."""

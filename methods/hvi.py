@@ -88,7 +88,3 @@ class HamiltonianVI(LikelihoodMethod):
 
     def encode(self, x: Tensor) -> Tensor:
         return self.draw(x)[0]
-
-    def moments(self, x: Tensor) -> None:
-        """None: z_T has no moments in closed form, so AIS starts at the prior."""
-        return None

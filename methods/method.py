@@ -5,8 +5,8 @@ checked without importing torch: `paper`, `equations`, `player_names`, `needs` (
 provide) and `provides` (which questions below it answers):
 
 - `log_weight`: log p(x, z) - log q(z|x) of a draw z ~ q: ELBO and importance bounds
-- `elbo_estimate`: an adversary's estimate of the ELBO: no bound
-- `encode`: draws of z given x
+- `elbo_estimate(batch, draws)`: an adversary's estimate of the ELBO, mean over `draws` draws of z: no bound
+- `encode`: draws of z given x; where `posterior(x)` has a `log_prob`, divergences of q are computed with it
 - `decoder`: an explicit p(x|z) and prior: AIS, quadrature, samples, reconstructions
 - `log_density`: log q(z) where there is no data: exact KL to a known posterior
 - `labelled_log_weight`: the same of log p(x|c) or log p(x, c), as `labelled_bound` says, at given classes c
@@ -59,9 +59,16 @@ class Method(nn.Module, ABC):
     def initialise(self, batch: Batch) -> None:
         """Set what depends on data before the first round, from one batch; nothing by default."""
 
+    def posterior(self, x: Tensor) -> Any:
+        """q(z|x) for x [batch, *x_shape]: `rsample()`, and `log_prob(z)` where its density at any z is known.
+
+        A method that overrides `encode` alone has draws without a density.
+        """
+        return self.encoder(x)
+
     def encode(self, x: Tensor) -> Float[Tensor, "batch latent"]:
         """A draw of z ~ q(z|x) for each x [batch, *x_shape]."""
-        return self.encoder(x).rsample()
+        return self.posterior(x).rsample()
 
     def sample(self, n: int, device: torch.device | str = "cpu") -> Tensor:
         """n images [n, *x_shape] in [0, 1]: the decoder's means (or the generator's images) at z ~ p(z)."""
@@ -75,11 +82,6 @@ class Method(nn.Module, ABC):
     def validation_loss(self, batch: Batch) -> Tensor:
         """What early stopping watches (a scalar, lower is better): the first player's loss."""
         return next(iter(self.players().values())).loss(batch)
-
-    def moments(self, x: Tensor) -> tuple[Tensor, Tensor] | None:
-        """Mean and standard deviation [batch, latent] of q(z|x), where AIS may start; None: at the prior."""
-        q = self.encoder(x)
-        return (q.mean, q.variance.sqrt()) if hasattr(q, "variance") else None
 
 
 class LikelihoodMethod(Method):

@@ -43,6 +43,9 @@ class SVAE(CVAE):
         super().__init__(encoder, decoder, classes)
         self.network, self.head, self.alpha = network, linear(network.out_features, classes), alpha
 
+    def initialise(self, batch: Batch) -> None:
+        """Nothing: labels may be hidden."""
+
     def judge(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Features of images, and the logits [batch, classes] of q(c|x)."""
         features = self.network(x)
@@ -63,15 +66,16 @@ class SVAE(CVAE):
         """Terms of the objective [batch] whose mean it is."""
         labelled, others = split_labelled(batch)
         log_q = self.judge(batch.x)[1].log_softmax(1)
-        found = batch.x.new_zeros(len(batch.x))
-        if len(labelled):
-            assert batch.y is not None
+        found = torch.zeros(len(batch.x), device=batch.x.device)  # whatever autocast makes of the terms
+        if batch.y is not None and len(labelled):
             c = batch.y[labelled]
             w = self.alpha * batch.x[0].numel() * len(batch.x) / len(labelled)
             fit = w * cross_entropy(log_q[labelled], c, reduction="none")
-            found = found.index_add(0, labelled, self.labelled_loss(batch.x[labelled], c) + fit)
+            terms = self.labelled_loss(batch.x[labelled], c) + fit
+            found = found.index_add(0, labelled, terms.to(found.dtype))
         if len(others):
-            found = found.index_add(0, others, self.unlabelled_loss(batch.x[others], log_q[others]))
+            terms = self.unlabelled_loss(batch.x[others], log_q[others])
+            found = found.index_add(0, others, terms.to(found.dtype))
         return found
 
     def labelled_log_weight(self, batch: Batch) -> Tensor:

@@ -183,9 +183,9 @@ class Trainer:
         return now if before is None else {k: v + before[k] for k, v in now.items() if k in before}
 
     def autocast(self):
-        """bf16 autocast where the run asks for it; the optimiser always works in float32."""
+        """The context of one move: bf16 autocast where the run asks for it, without its cache of cast weights."""
         if self.settings.precision == "bfloat16":
-            return torch.autocast(self.device.type, torch.bfloat16)
+            return torch.autocast(self.device.type, torch.bfloat16, cache_enabled=False)
         return nullcontext()
 
     def one_round(self) -> dict[str, torch.Tensor]:
@@ -195,8 +195,9 @@ class Trainer:
         self.batches.step = self.step
         if self.step == 0:
             self.method.initialise(self.batches.first())
-        with self.autocast():
-            losses = play_round(self.players, self.optimisers, self.batches, self.step, self.settings.simultaneous)
+        losses = play_round(
+            self.players, self.optimisers, self.batches, self.step, self.settings.simultaneous, self.autocast
+        )
         self.step += 1
         return losses
 

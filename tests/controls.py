@@ -6,6 +6,7 @@ A control is a function of a folder that returns (good, bad), each an estimate o
 import math
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,6 +22,8 @@ from benchmarks import metrics as package
 from benchmarks.config import Dataset, load_file
 from benchmarks.data import datasets
 from benchmarks.jobs.trained import Classifier, Trained
+from methods.encoders import MeanFieldGaussian
+from methods.gaussian_vi import GaussianVI
 from methods.terms import log_standard_normal
 from methods.vae import VAE
 
@@ -91,7 +94,7 @@ def _posterior(name, folder):
 @control("adversarial_elbo")
 def _adversary(name, folder):
     def says(offset):
-        method = SimpleNamespace(elbo_estimate=lambda batch: Linear().log_p(batch.x) + offset)
+        method = SimpleNamespace(elbo_estimate=lambda batch, draws: Linear().log_p(batch.x) + offset)
         return metric(name).evaluate(trained(method, linear().data)).value - float(Linear().log_p(simulated()).mean())
 
     return says(0.0), says(5.0)
@@ -108,41 +111,50 @@ def _gap(name, folder):
     return [metric(name).evaluate(linear(shift), distributions=t, chains=4) for shift, t in ((0.0, 50), (2.0, 3))]
 
 
-@control("aggregated_kl", "kl_to_posterior", "kl_from_posterior")
+class StandardNormal:
+    """A problem whose posterior is N(0, I)."""
+
+    log_posterior = staticmethod(log_standard_normal)
+
+    def exact_draws(self, n, generator):
+        return torch.randn(n, LATENT, generator=generator, dtype=torch.float64)
+
+
+@control("aggregated_kl", "aggregated_kl_knn", "kl_to_posterior", "kl_to_posterior_knn", "kl_from_posterior_knn")
 def _gaussian_codes(name, folder):
     draws = numpy.random.default_rng(0).normal(size=(2000, LATENT))
     numpy.savez(folder / "gaussian.npz", exact=draws)
 
     def codes(shift):
         method = SimpleNamespace(encode=lambda x: torch.randn(len(x), LATENT) + shift)
-        return metric(name).evaluate(trained(method, digits(), folder, "gaussian"), n=2000)
+        found = replace(trained(method, digits(), folder, "gaussian"), problem=StandardNormal())
+        return metric(name).evaluate(found, n=2000)
 
     return codes(0.0), codes(1.0)
 
 
-@control("kl_exact")
+@control("kl_exact", "kl_from_posterior")
 def _exact_kl(name, folder):
-    problem = SimpleNamespace(log_evidence=lambda: 0.7)  # posterior N(0, I), unnormalised
+    def shifted(shift):
+        encoder = MeanFieldGaussian(LATENT)
+        with torch.no_grad():
+            encoder.mean.fill_(shift)
+        found = replace(trained(GaussianVI(encoder, nn.Identity())), problem=StandardNormal())
+        return metric(name).evaluate(found, n=100_000)
 
-    def weights(shift):
-        def log_weight(batch):
-            z = torch.randn(len(batch.x), LATENT) + shift
-            return 0.7 + log_standard_normal(z) - log_standard_normal(z - shift)
-
-        found = trained(SimpleNamespace(log_weight=log_weight))
-        return metric(name).evaluate(Trained(**{**vars(found), "problem": problem}))
-
-    return weights(0.0), weights(1.0)
+    return shifted(0.0), shifted(1.0)
 
 
 @control("mode_share")
 def _modes(name, folder):
-    def tau(one_mode):
-        z = torch.randn(10_000, LATENT)
-        method = SimpleNamespace(encode=lambda x: z.abs() if one_mode else z)
-        return metric(name).evaluate(trained(method, dataset="eight-schools")).value - 0.5
+    def tau(centre):
+        z = 0.3 * torch.randn(10_000, LATENT) + centre * torch.randn(10_000, 1).sign()
+        found = metric(name).evaluate(trained(SimpleNamespace(encode=lambda x: z), dataset="eight-schools"))
+        return {"good": found.value, "balance": found.details["smaller share"]}
 
-    return tau(False), tau(True)
+    both, blob = tau(2.0), tau(0.0)
+    assert blob["balance"] > 0.48  # what the share of one side takes for two modes
+    return both["good"] - 0.5, blob["good"] - 0.5
 
 
 @control("posterior_draws")

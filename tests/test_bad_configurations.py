@@ -168,6 +168,7 @@ NAMES = {
     "search": {"search": {"zzz": [1]}},
     "search without validation": {"search": {"anneal_steps": [1, 2]}},
     "validation without a split": {"train": {**TRAIN, "validate_every": 5}},
+    "search over nothing": {"search": {"anneal_steps": []}},
 }
 
 
@@ -178,6 +179,61 @@ def test_a_name_or_a_pairing_that_cannot_be(tmp_path, capsys, changes):
     error = one_line(capsys, ["check", "--profile", "smoke", "--runs", str(file)])
     assert "mine.yml" in error
     assert "run mine" in error or ": mine" in error
+
+
+STOPPED = {
+    "dataset": "digits",
+    "options": {},
+    "components": {"encoder": "hu-mnist-encoder", "decoder": "hu-mnist-decoder"},
+}
+IGNORED = {
+    "validation after the end": (
+        {"train": {**TRAIN, "validate_every": 11}},
+        "run mine: train.validate_every is 11, but steps is 10 in profile quick",
+    ),
+    "validation after the end, in a profile": (
+        {"train": {**TRAIN, "validate_every": 5}, "profiles": {"quick": {"train": {"steps": 4}}}},
+        "run mine: train.validate_every is 5, but steps is 4 in profile quick",
+    ),
+    "search that never looks": (
+        {"train": {**TRAIN, "validate_every": 11}, "search": {"anneal_steps": [1, 2]}},
+        "expected at most 10, or 0 for never",
+    ),
+    "patience without validation": (
+        {"train": {**TRAIN, "patience": 3}},
+        "run mine: train.patience is 3, but validate_every is 0 in profile quick",
+    ),
+    "patience of a profile without validation": (
+        {
+            "train": {**TRAIN, "validate_every": 5},
+            "profiles": {"quick": {"train": {"validate_every": 0, "patience": 2}}},
+        },
+        "run mine: train.patience is 2, but validate_every is 0 in profile quick",
+    ),
+    "Adam's betas elsewhere": (
+        {"train": {**TRAIN, "optimiser": "rmsprop"}},
+        "run mine: train.betas is [0.5, 0.999], but rmsprop has none",
+    ),
+    "an option that is searched": (
+        {"train": {**TRAIN, "validate_every": 5}, "options": {"anneal_steps": 3}, "search": {"anneal_steps": [1, 2]}},
+        "run mine: options.anneal_steps is 3, but search.anneal_steps replaces it by each of [1, 2]",
+    ),
+}
+
+
+@pytest.mark.parametrize(("changes", "message"), IGNORED.values(), ids=IGNORED)
+def test_a_setting_that_training_would_ignore(tmp_path, capsys, changes, message):
+    file = tmp_path / "mine.yml"
+    file.write_text(yaml.safe_dump({"mine": {**RUN, **STOPPED, "profiles": {}, **changes}}))
+    assert message in one_line(capsys, ["check", "--profile", "quick", "--runs", str(file)])
+
+
+def test_a_profile_that_turns_validation_off_turns_patience_off(tmp_path):
+    file = tmp_path / "mine.yml"
+    train = {**TRAIN, "validate_every": 5, "patience": 2}
+    profiles = {"quick": {"train": {"validate_every": 0}}}
+    file.write_text(yaml.safe_dump({"mine": {**RUN, **STOPPED, "train": train, "profiles": profiles}}))
+    assert main(["check", "--profile", "quick", "--runs", str(file)]) == 0
 
 
 COMMANDS = {

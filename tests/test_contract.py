@@ -1,6 +1,12 @@
 """What every method of the registry must do, whatever its objective."""
 
+import ast
+import os
+import subprocess
+import sys
+
 import pytest
+from documents import ROOT
 from small import RUNS, SUITE, method_of
 
 from benchmarks import catalogue
@@ -41,6 +47,62 @@ def test_answers_have_the_right_shapes(run):
 def test_save_load_and_resume_are_exact(run, tmp_path):
     contract.check_weights(case_of(SUITE, run), tmp_path)
     contract.check_training(case_of(SUITE, run), tmp_path)
+
+
+BROKEN = """from methods.vae import VAE
+
+
+class Broken(VAE):
+    paper = "none"
+    equations = "none"
+
+    def per_example_loss(self, batch):
+        loss = super().per_example_loss(batch)
+        return 2 * loss.detach() - loss  # goes up along its own gradient
+
+    def reconstruct(self, x):
+        return super().reconstruct(x) + 5
+"""
+
+
+@pytest.mark.parametrize("optimise", ["", "1"])
+def test_a_broken_contract_fails_however_python_is_started(tmp_path, optimise):
+    (tmp_path / "broken.py").write_text(BROKEN)
+    (tmp_path / "mine.yml").write_text("broken: {method: broken.py:Broken, like: vae-mnist-8}\n")
+    command = ["-m", "benchmarks", "contract", "broken", "--runs", "mine.yml", "--profile", "smoke"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONOPTIMIZE": optimise}
+    done = subprocess.run([sys.executable, *command], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 1, done.stderr
+    failed = [line for line in done.stdout.splitlines() if line.startswith("FAILED")]
+    assert len(failed) == 2, done.stdout
+    assert "a small step of player model changes its loss by +" in failed[0]
+    assert "reconstruct gives pixels outside 0 to 1" in failed[1]
+
+
+def test_an_assertion_of_a_method_itself_is_a_broken_contract():
+    case = case_of(SUITE, RUNS[0])
+
+    def asserting(case, folder):
+        return {"one": lambda: (_ for _ in ()).throw(AssertionError), "two": lambda: contract.require(0, "not so")}
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(contract, "checks", asserting)
+        assert contract.run(case) == {"one": "an assertion of the method failed", "two": "not so"}
+
+
+def test_nothing_depends_on_assert_statements():
+    """`python -O` and PYTHONOPTIMIZE=1 leave them out: outside tests, what must hold is raised."""
+    files = [
+        path for folder in ("methods", "benchmarks", "workflow", "examples") for path in (ROOT / folder).rglob("*.py")
+    ]
+    assert len(files) > 100
+    found = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path in files
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Assert)
+    ]
+    assert not found
 
 
 def trainer_for(run, folder, steps):

@@ -86,11 +86,34 @@ def test_a_killed_search_continues_behind_what_is_finished(tmp_path, monkeypatch
 
 def test_search_without_validation_is_refused():
     suite = Suite("laptop")
-    suite.runs["hu-aavae-10"] = suite.runs["hu-aavae-10"].model_copy(
-        update={"profiles": {}, "train": suite.runs["hu-aavae-10"].train.model_copy(update={"validate_every": 0})}
-    )
+    train = suite.runs["hu-aavae-10"].train.model_copy(update={"validate_every": 0, "patience": 0})
+    suite.runs["hu-aavae-10"] = suite.runs["hu-aavae-10"].model_copy(update={"profiles": {}, "train": train})
     with pytest.raises(SuiteError, match="search needs train"):
         suite.specification("hu-aavae-10")
+
+
+def test_smoke_looks_at_validation_data_at_least_once():
+    """max_steps cuts validate_every with the steps: without that, early stopping would never look there."""
+    for run in ("hu-vae-10", "supervised-1"):
+        train = SUITE.train_options(run)
+        assert train["validate_every"] == train["steps"] == 12
+    assert SUITE.train_options("vae-mnist-8")["validate_every"] == 0
+
+
+def test_the_lowest_finite_score_wins():
+    nan, inf = float("nan"), float("inf")
+    tries = [{"temperature": float(k)} for k in range(4)]
+    for scores, best in (([nan, 3.0, 2.0, inf], 2), ([inf, inf, nan, 5.0], 3), ([-inf, 1.0, nan, 2.0], 1)):
+        assert search.lowest("mine", tries, scores) == best
+    with pytest.raises(SuiteError, match=r"run mine: search: no value has a finite score .*\"temperature\":0.0.*: inf"):
+        search.lowest("mine", tries[:2], [inf, nan])
+
+
+def test_a_search_that_never_looked_chooses_nothing(tmp_path):
+    record = execute.train(searched(steps=1), 0, "smoke", tmp_path, root=data_root(None))
+    assert record.status == "failed"
+    assert "run hu-aavae-10: search: no value has a finite score" in record.reason
+    assert not record.chosen
 
 
 def test_an_unsuited_base_is_refused_before_the_dag(tmp_path):

@@ -10,6 +10,7 @@ from linear_gaussian import LATENT, NOISE, Linear, Posterior, simulated
 from test_formulated_metrics import nearest_source_image
 
 from benchmarks import catalogue
+from benchmarks.jobs.trained import Estimate
 
 METRICS = catalogue.metrics()
 LOG_P = float(Linear().log_p(simulated()).mean())
@@ -33,9 +34,12 @@ GOLDEN = {
     "bdmc_gap": (0, None, 0.02),
     "aggregated_kl": (0, LATENT / 2, 0.1),
     "kl_to_posterior": (0, LATENT / 2, 0.1),
-    "kl_from_posterior": (0, LATENT / 2, 0.1),
+    "aggregated_kl_knn": (0, LATENT / 2, 0.1),
+    "kl_to_posterior_knn": (0, LATENT / 2, 0.1),
+    "kl_from_posterior_knn": (0, LATENT / 2, 0.1),
+    "kl_from_posterior": (0, LATENT / 2, 0.02),
     "kl_exact": (0, LATENT / 2, 0.02),
-    "mode_share": (0, 0.5, 0.02),
+    "mode_share": (0, -0.5, 0.02),
     "posterior_draws": (0, 1, 0),
     "latent_codes": (0, 9, 0.2),
     "sample_grid": (0, None, 0),
@@ -74,7 +78,11 @@ def value(found) -> float:
 @pytest.mark.parametrize("name", METRICS)
 def test_controls_are_ranked_and_golden_values_met(name, tmp_path):
     torch.manual_seed(0)
-    good, bad = (value(found) for found in CONTROLS[name](tmp_path))
+    found = CONTROLS[name](tmp_path)
+    for one in found:  # every estimate has its error, or its metric says why it has none
+        if isinstance(one, Estimate):
+            assert (one.standard_error is None) == ("no_error" in METRICS[name].literals)
+    good, bad = map(value, found)
     better = METRICS[name].literals["better"]
     if name == "sharpness":  # its ideal is 1; of the other metrics without a direction the controls give the error
         assert abs(good - 1) < abs(bad - 1)
@@ -91,8 +99,10 @@ def test_every_metric_has_a_golden_value_a_bias_and_a_direction():
     for name, declared in METRICS.items():
         says = declared.literals
         assert says["better"] in ("higher", "lower", "neither"), name
-        assert says["kind"] in ("exact", "bound", "estimate"), name
+        assert says["kind"] in ("exact", "lower bound", "upper bound", "estimate"), name
         assert isinstance(says.get("bias"), str) or "artefact" in says, name
+        assert isinstance(says.get("error"), str) != isinstance(says.get("no_error"), str), name
+        assert isinstance(says.get("images"), str) == ("problem" not in says["needs"]), name
         assert any(v is not None for v in GOLDEN.get(name, (None, None))[:2]) or name in ELSEWHERE, name
 
 

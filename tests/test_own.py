@@ -67,6 +67,21 @@ def test_what_is_said_holds_in_every_profile(tmp_path):
     assert Suite("quick", path).train_options("a")["decay_from"] == 0.5  # unsaid: the budget's
 
 
+def test_what_is_said_leaves_nothing_of_the_base_to_be_ignored(tmp_path):
+    path = runs_file(
+        tmp_path,
+        "fixed: {like: hu-aavae-10, options: {temperature: 2.0}}\n"
+        "blind: {like: hu-vae-10, train: {validate_every: 0}}\n"
+        "other: {like: hu-vae-10, train: {optimiser: rmsprop}}\n",
+    )
+    for profile in ("quick", "laptop", "paper"):
+        suite = Suite(profile, path)
+        assert "search" not in suite.specification("fixed")  # an option that is said is not searched
+        assert suite.specification("fixed")["options"] == {"temperature": 2.0}
+        assert suite.specification("blind")["train"]["patience"] == 0
+        assert suite.specification("other")["train"]["betas"] == (0.9, 0.999)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -220,7 +235,13 @@ def test_a_broken_contract_is_shown_and_counted_and_stops_no_training(tmp_path):
     assert 'id="avb-table-1-with-mine-against"' in page
     found = pandas.read_csv(reports / "avb-table-1-with-mine-against.csv")
     assert set(found.baseline) == {"VAE", "AVB"}
-    assert set(found.column) == {"log-likelihood", "reconstruction error", "ELBO", "KL(q(z)||p(z))"}
+    assert set(found.column) == {
+        "log-likelihood",
+        "reconstruction error",
+        "ELBO",
+        "KL(q(z)||p(z))",
+        "KL(q(z)||p(z)), truth or bound",
+    }
     cells = pandas.read_csv(reports / "avb-table-1-with-mine.csv").set_index(["row", "column"])
     assert cells.loc[("log-likelihood", "AVB"), "paper"] == -1.403  # the copy keeps the published values
     assert numpy.isfinite(cells.loc[("log-likelihood", "drifting"), "ours"])

@@ -9,7 +9,7 @@ import pytest
 from benchmarks.config import Cell as Address
 from benchmarks.config import Claim
 from benchmarks.errors import SuiteError
-from benchmarks.report import claims, compare, tables
+from benchmarks.report import claims, compare, page, runs, tables
 from benchmarks.report.compare import Cell, Published, judge, published_values, refuse_mixture, stand_ins
 from benchmarks.suite import Suite
 
@@ -111,7 +111,10 @@ def test_a_table_whose_rows_are_data_sets_has_a_protocol_for_each(tmp_path, monk
 
 
 def test_cells_read_well():
-    assert tables.ours(Cell(metric="elbo", mean=-89.6, spread=0.5, seeds=3, kind="bound")) == "≥ -89.60 ± 0.5000 (n=3)"
+    assert (
+        tables.ours(Cell(metric="elbo", mean=-89.6, spread=0.5, seeds=3, kind="lower bound"))
+        == "≥ -89.60 ± 0.5000 (n=3)"
+    )
     assert tables.ours(Cell(verdict="not run", reason="no data")) == "not run: no data"
     assert tables.paper(Cell(published=Published(-83.6, 0.4, "-83.6", "own", "approximate"))) == "≈ -83.6 ± 0.4"
 
@@ -119,3 +122,76 @@ def test_cells_read_well():
 def test_what_stands_in_is_said_of_any_runs():
     assert stand_ins(Suite("quick"), ["vae-mnist-8", "avb-4-point"]) == ["digits stands in for mnist"]
     assert stand_ins(Suite("paper"), ["vae-mnist-8", "avb-4-point"]) == []
+
+
+def origins(**columns):
+    """Results of three trainings: run a with seeds 0 and 1, run b with seed 0, each with two metrics."""
+    trained = {
+        "run": ["a", "a", "b"], "seed": [0, 1, 0], "train_status": "ok", "seconds": 60.0, "hardware": "X",
+        "device": "cpu", "environment_sha256": "e" * 64, "commit": "c" * 40, "dirty": False,
+        "started": "2026-01-02T00:00:00", "versions": json.dumps({"torch": "2.0"}),
+    }  # fmt: skip
+    rows = pandas.DataFrame({**trained, **columns})
+    return pandas.concat([rows.assign(metric=metric) for metric in ("m", "n")])
+
+
+def test_the_page_names_every_commit_and_set_of_versions():
+    versions = [json.dumps({"torch": version}) for version in ("2.0", "2.1", "2.1")]
+    found = page.facts(origins(commit=["c" * 40, "d" * 40, "d" * 40], dirty=[True, None, False], versions=versions))
+    assert found["commits"] == [("d" * 10, 2), ("c" * 10 + " with uncommitted changes", 1)]
+    assert found["versions"] == [({"torch": "2.1"}, 2), ({"torch": "2.0"}, 1)]
+    assert found["seconds"] == 180
+    later = page.facts(origins(started=["2026-01-02T00:00:00", "2026-01-05T00:00:00", ""]))
+    assert (later["started"], page.facts(origins())["started"]) == ("2026-01-02 to 2026-01-05", "2026-01-02")
+    assert page.facts(origins(train_status="failed"))["commits"] == []
+
+
+def test_a_table_says_which_environments_and_commits_it_mixes():
+    grid = [[Cell(run="a"), Cell(run="b"), Cell()]]
+    assert runs.mixtures(origins(), grid) == []
+    mixed = origins(device=["cpu", "cpu", "cuda"], environment_sha256=["e" * 64, None, "e" * 64])
+    (found,) = runs.mixtures(mixed, grid)
+    assert (found.what, found.count) == ("environment", "2 environments and some that was not recorded")
+    assert found.groups["packages eeeeeeeeee, on cuda"] == ["b, seed 0"]
+    assert found.groups["packages not recorded, on cpu"] == ["a, seed 1"]
+    assert runs.mixtures(mixed, [[Cell(run="b")]]) == []
+    (found,) = runs.mixtures(origins(commit=["d" * 40, "c" * 40, "c" * 40]), grid)
+    assert found.count == "2 commits"
+    assert list(found.groups.items()) == [("c" * 10, ["a, seed 1", "b, seed 0"]), ("d" * 10, ["a, seed 0"])]
+
+
+def test_seeds_of_a_run_that_differ_are_told_apart():
+    rows = origins().loc[lambda frame: (frame.run == "a") & (frame.metric == "m")].assign(steps=[10, 20])
+    assert runs.by_seed(rows, lambda row: row.device) == "cpu"
+    assert runs.by_seed(rows, lambda row: f"{row.steps}") == "10 (seed 0); 20 (seed 1)"
+    assert runs.by_seed(rows.iloc[:0], lambda row: row.device) == ""
+    part = rows.assign(energy_kwh=[0.5, None], energy_source="RAPL")
+    assert runs.energy_source(part) == "RAPL; 1 of 2 seeds"
+
+
+def test_notes_of_a_mixed_table_stand_under_it():
+    text = page.environment().from_string('{% from "macros.html" import origins %}{{ origins(found) }}')
+    shown = text.render(found=[runs.Mixture("commit", {"abc": ["a, seed 0"], "def": ["<b>, seed 0"]})])
+    assert "come from 2 commits" in shown
+    assert "def: &lt;b&gt;, seed 0" in shown
+    assert text.render(found=[]).strip() == ""
+
+
+def test_a_run_whose_first_seed_is_not_run_shows_the_others(monkeypatch, tmp_path):
+    monkeypatch.setattr(runs.pictures, "curves", lambda *_: [])
+    suite = Suite("quick", only=["vae-4-point"])
+    trained = {
+        "method": "VAE", "dataset": "4-point", "train_status": "ok", "train_reason": "", "steps": 50,
+        "paper_steps": 100, "images_per_second": 1.0, "peak_memory_mib": 1.0, "threads": 1, "precision": "float32",
+        "energy_kwh": None, "energy_source": "", "parameters": json.dumps({"encoder": 1000}),
+    }  # fmt: skip
+    rows = origins().iloc[:3].assign(run="vae-4-point", seed=[0, 1, 2], **trained)
+    missing = {"train_status": "not run", "train_reason": "no data", "steps": 0, "paper_steps": 0, "device": ""}
+    rows.loc[0, list(missing)] = list(missing.values())
+    entry = runs.entries(suite, rows, tmp_path)["vae-4-point"]
+    assert (entry["rounds"], entry["share"], entry["status"]) == ("50", 50.0, "not run, ok")
+    assert (entry["hardware"], entry["reason"]) == ("cpu X, 1 thread(s), float32", "no data")
+    rows.loc[2, ["steps", "commit"]] = [60, "d" * 40]
+    entry = runs.entries(suite, rows, tmp_path)["vae-4-point"]
+    assert entry["rounds"] == "50 (seed 1); 60 (seed 2)"
+    assert entry["commit"] == f"{'c' * 10} (seed 1); {'d' * 10} (seed 2)"

@@ -18,6 +18,7 @@ from benchmarks.metrics import accuracy, classifier_fid, classifier_score, fid, 
 from benchmarks.metrics.inception import WEIGHTS, inception, weights_file
 from benchmarks.metrics.scores import frechet_distance, inception_scores, judged, moments
 from methods.classifier import Classifier, ResNet
+from methods.data import Images
 from methods.train import Settings, Trainer
 
 
@@ -156,6 +157,8 @@ def test_fid_ranks_held_out_images_above_noise(patches, tmp_path, monkeypatch):
     for module in (fid, inception_score):
         monkeypatch.setattr(module, "inception_of", lambda trained, download: inception(random_weights()))
     noise = torch.rand_like(patches.test_x[:64])
+    few = Images(patches.train.pixels[:40], None, patches.train.pixels_as)  # all of these are the reference
+    patches = replace(patches, train=few)
     real = fid.evaluate(trained_with(patches, patches.test_x, tmp_path), n=16)
     fake = fid.evaluate(trained_with(patches, noise, tmp_path), n=16)
     assert fake.value > 2 * real.value > 0

@@ -29,6 +29,7 @@ SUMS = "sums.json"
 LARGEST_FILE = 1 << 28  # bytes of one image file within a zip
 TEST_SHARE = 0.1  # of a folder without splits
 SHARE = 0.25  # of RAM: larger datasets are memory-mapped
+DARKEST = 32  # uint8 images without a value as high are of another range: 0 and 1, or 0 to 15, 16 or 31
 Read = Callable[[str], bytes]
 
 
@@ -49,6 +50,15 @@ class Part:
     n: int
     blocks: Iterable[numpy.ndarray]
     labels: numpy.ndarray | None
+
+
+def range_fault(least: int, greatest: int) -> str:
+    """What is wrong with uint8 images of these extremes if they can hardly mean 0 (black) to 255 (white), else ""."""
+    if not 0 < greatest < DARKEST:  # all black is black in every range
+        return ""
+    factor = "255" if greatest == 1 else f"255 / {greatest}"
+    found = f"uint8 with values {least} to {greatest}; expected 0 (black) to 255 (white)"
+    return f"{found}: multiply by {factor} if {greatest} is white"
 
 
 def cache_root() -> Path:
@@ -144,15 +154,12 @@ class Decoder:
             image = self.prepare(image.convert(MODES[image.mode]))
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
             raise SuiteError(f"{self.path}: {name} cannot be read ({error}); replace or delete it") from error
-        if self.first is None:
-            self.first = name, image.mode, image.size
-        self._compare(name, image)
+        self.first = self.first or (name, image.mode, image.size)
+        self._compare(name, image, *self.first)
         pixels = numpy.asarray(image)
         return pixels[None, None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)[None]
 
-    def _compare(self, name: str, image: Image.Image) -> None:
-        assert self.first is not None
-        like, mode, size = self.first
+    def _compare(self, name: str, image: Image.Image, like: str, mode: str, size: tuple[int, int]) -> None:
         if image.mode != mode:
             kinds = {"L": "grey", "RGB": "in colour"}
             raise SuiteError(
@@ -232,8 +239,21 @@ def read_images(path: Path, side: int | None = None) -> Arrays:
         def splits() -> tuple[Part, Part]:
             decode = Decoder(path, lambda i: ImageOps.fit(i, (side, side)) if side else i)
 
+            values, still = [], len(names)
+
+            def blocks(chosen: list[str]) -> Iterator[numpy.ndarray]:
+                nonlocal still
+                for name in chosen:
+                    block = decode(name, content(path, name, read))
+                    values.extend((int(block.min()), int(block.max())))
+                    yield block
+                still -= len(chosen)
+                fault = "" if still > 0 else range_fault(min(values), max(values))  # of all splits together
+                if fault:
+                    raise SuiteError(f"{path}: {len(names)} images in {fault}")
+
             def part(chosen: list[str], labels: numpy.ndarray | None) -> Part:
-                return Part(len(chosen), (decode(name, content(path, name, read)) for name in chosen), labels)
+                return Part(len(chosen), blocks(chosen), labels)
 
             train, test = divided(names)
             return part(*train), part(*test)

@@ -132,10 +132,13 @@ def pair(name: str, source: Arrays, target: Arrays) -> Domains:
 
 def halves(arrays: Arrays) -> tuple[Arrays, Arrays]:
     """The first and the second half of the training images, both with all test images: no image trains two domains."""
-    assert arrays.train_y is not None
     middle = len(arrays.train_x) // 2
-    test = arrays.test_x, arrays.test_y
-    return tuple(Arrays(arrays.train_x[k], arrays.train_y[k], *test) for k in (slice(middle), slice(middle, None)))  # type: ignore[return-value]
+
+    def part(k: slice) -> Arrays:
+        y = None if arrays.train_y is None else arrays.train_y[k]
+        return Arrays(arrays.train_x[k], y, arrays.test_x, arrays.test_y)
+
+    return part(slice(middle)), part(slice(middle, None))
 
 
 def digits_pair(definition: Dataset, root: Path) -> Domains:

@@ -4,6 +4,7 @@ import importlib
 import time
 import traceback
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -43,15 +44,20 @@ def run_metric(declared: Declared, trained: Trained, options: dict[str, Any], st
     }
     try:
         found: Estimate = getattr(importlib.import_module(module_name), function)(trained, **options)
-        pixels = f"{trained.data.pixels}, test split" if trained.data else "posterior"
+        about = [trained.dataset, trained.data.pixels if trained.data else "posterior", literals.get("images", "")]
+        if found.kind is not None:
+            common["kind"] = found.kind
         return Result(
             **common,
             status="ok",
             value=found.value,
             standard_error=found.standard_error,
             n=found.n,
-            protocol=f"{trained.dataset}, {pixels}, {found.protocol}",
+            protocol=", ".join(filter(None, [*about, found.protocol])),
             details=found.details,
+            low=found.low,
+            high=found.high,
+            warning=found.warning,
             seconds=round(time.monotonic() - began, 2),
         )
     except NotRunError as reason:
@@ -74,7 +80,7 @@ def snapshots(folder: Path, steps: list[int]) -> list[tuple[int, Path]]:
 def evaluate_metric(name: str, entry: dict[str, Any], record: RunRecord, folder: Path, trained: Trained) -> MetricFile:
     """Results of one metric at the last round, and at each snapshot for metrics that make a curve."""
     declared = catalogue.metrics()[name]
-    seed = seed_of(record.run, record.seed, f"evaluation/{name}")
+    seed = seed_of(record.dataset, record.seed, f"evaluation/{name}")  # all methods are judged with the same draws
     results = []
     if declared.literals.get("every_snapshot"):
         for step, path in snapshots(folder, record.specification["train"]["snapshots"][:-1]):
@@ -105,19 +111,17 @@ def compute(
             statuses[name] = found.results[-1].status
             continue
         absent = missing_capabilities(declared, provided(record))
-        if absent and failure is None:
+        if trained is None and failure is None and not absent:
+            try:
+                trained = open_trained(record, folder, root, references, choose_device(device_name))
+            except (SuiteError, NotRunError, ValueError) as error:
+                failure = "not run" if isinstance(error, NotRunError) else "failed", str(error)
+        if failure is not None:
+            found = refused(name, declared, *failure)
+        elif absent or trained is None:
             found = refused(name, declared, "not run", f"{method_name(record)} gives no {' and no '.join(absent)}")
         else:
-            if trained is None and failure is None:
-                try:
-                    trained = open_trained(record, folder, root, references, choose_device(device_name))
-                except (SuiteError, NotRunError, ValueError) as error:
-                    failure = "not run" if isinstance(error, NotRunError) else "failed", str(error)
-            if failure is not None:
-                found = refused(name, declared, *failure)
-            else:
-                assert trained is not None
-                found = evaluate_metric(name, entry, record, folder, trained)
+            found = evaluate_metric(name, entry, record, folder, trained)
         write(
             folder / f"{name}.json",
             found.model_copy(update={"key": key, "entry": entry, "weights": record.weights_sha256}),
@@ -131,8 +135,7 @@ def open_trained(record: RunRecord, folder: Path, root: Path, references: Path, 
     method, data, problem = load_trained(record, folder, root, device)
     judge_folder = classifier_folder(record.dataset, references)
 
-    def classifier() -> Classifier:
-        assert judge_folder is not None
+    def classifier(judge_folder: Path) -> Classifier:
         if not (judge_folder / "metrics.json").exists():
             raise NotRunError(
                 f"classifier {judge_folder.parent.name} is not trained yet; run snakemake for the table first"
@@ -162,7 +165,7 @@ def open_trained(record: RunRecord, folder: Path, root: Path, references: Path, 
         device,
         provides=frozenset(provided(record)),
         images_per_second=record.images_per_second,
-        find_classifier=classifier if judge_folder is not None else None,
+        find_classifier=partial(classifier, judge_folder) if judge_folder is not None else None,
         root=root,
         seed=seed_of(
             "", record.seed, "evaluation/samples"

@@ -1,6 +1,7 @@
 """Training: one setting, or every value of the options that a run searches, of which the best is kept."""
 
 import itertools
+import math
 import shutil
 import sys
 import time
@@ -11,6 +12,7 @@ from typing import Any
 
 import torch
 
+from benchmarks.errors import SuiteError
 from benchmarks.jobs.materials import build, data_key, seed_of, with_options
 from benchmarks.machine import energy
 from benchmarks.records import RunRecord, canonical
@@ -92,12 +94,24 @@ class Setting:
         return found
 
 
+def lowest(run: str, tries: list[dict[str, Any]], scores: list[float]) -> int:
+    """The place of the lowest score; one that is not finite loses, and SuiteError if all are such."""
+    finite = [number for number, score in enumerate(scores) if math.isfinite(score)]
+    if not finite:
+        found = ", ".join(f"{canonical(tried)}: {score}" for tried, score in zip(tries, scores, strict=True))
+        raise SuiteError(
+            f"run {run}: search: no value has a finite score on validation data ({found}); check that "
+            f"train.validate_every is at most steps, and the method's validation_loss"
+        )
+    return min(finite, key=scores.__getitem__)
+
+
 def search(setting: Setting, folder: Path) -> dict[str, Any]:
     """Train every candidate and keep the best on validation data; what the record says of it."""
     tries = candidates(setting.record.specification)
     places = [folder / "search" / str(number) if tried else folder for number, tried in enumerate(tries)]
     ends = [setting.train(tried, place) for tried, place in zip(tries, places, strict=True)]
-    best = min(range(len(tries)), key=lambda number: ends[number]["score"])
+    best = lowest(setting.record.run, tries, [end["score"] for end in ends]) if tries[0] else 0
     if tries[best]:
         for name in ("weights.safetensors", "history.parquet"):
             with replacing(folder / name) as temporary:

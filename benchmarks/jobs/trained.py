@@ -1,7 +1,8 @@
 """What a metric is given: a trained method with its data, and what it gives back."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -11,23 +12,36 @@ from torch import Tensor
 
 from benchmarks.data.datasets import Data
 from benchmarks.errors import NotRunError, SuiteError
+from benchmarks.machine.provenance import data_sha256
+from benchmarks.records import Kind
+from methods.data import Images
 from methods.files import DamagedError, read_arrays
 from methods.game import Batch
 from methods.method import Method
 
 TOGETHER = 256  # an autoregressive model draws many images in little more time than a few
-FEWEST = 30  # fewer examples are the whole population (the 4-point data), not a sample of one
+FEWEST = 30  # test images: fewer are the whole population (the 4-point data), not a sample of one
+WHOLE = 2**20  # draws for a whole population, whose estimate has no other noise than theirs
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number with its standard error over `n` things; `protocol` says what a column may not mix."""
+    """A number with its standard error over `n` things; `protocol` says what a column may not mix.
+
+    `low` and `high` enclose the truth where the estimate's bias is known to lie between two values; `low` without
+    `high`: nothing is known above. `kind`: what this number is, where that is not the metric's KIND. `warning`: what a
+    reader must know before using it.
+    """
 
     value: float
     standard_error: float | None = None
     n: int | None = None
     protocol: str = ""
     details: dict[str, float | str] = field(default_factory=dict)
+    kind: Kind | None = None
+    low: float | None = None
+    high: float | None = None
+    warning: str = ""
 
 
 @dataclass(frozen=True)
@@ -60,8 +74,14 @@ class Trained:
     find_classifier: Callable[[], Classifier] | None = None
     root: Path = Path("data")
     seed: int = 0
-    drawn: list[Tensor] = field(default_factory=list)
-    judged: dict[tuple[str, int], Any] = field(default_factory=dict)
+    # of these weights only: `dataclasses.replace` makes them anew
+    drawn: list[Tensor] = field(default_factory=list, init=False)
+    judged: dict[tuple[str, int], Any] = field(default_factory=dict, init=False)
+
+    @property
+    def population(self) -> bool:
+        """Whether the dataset's test images are all there is, and no sample of more."""
+        return self.data is not None and len(self.data.test_x) < FEWEST
 
     def samples(self, n: int) -> Tensor:
         """The method's first n images [n, *x_shape]: drawn once for all metrics, 256 at a time with a seed each."""
@@ -83,12 +103,19 @@ class Trained:
             raise NotRunError("a problem has no test images")
         return self.data.test_x[:n]
 
-    def train_x(self, n: int) -> Tensor:
-        """The first n training images [n, *x_shape] as test images are: bins' centres of levels, else v/255."""
+    def train_x(self, n: int | None = None) -> Tensor:
+        """The first n training images (all without n) [n, *x_shape] as test images are: bins' centres, else v/255."""
         if self.data is None:
             raise NotRunError("a problem has no training images")
         v = self.data.train.pixels[:n].float()
         return (v + 0.5) / 256 if self.data.train.pixels_as == "levels" else v / 255
+
+    @cached_property
+    def train_content(self) -> str:
+        """SHA-256 of the training images: what is kept of them is kept under it, not under the dataset's name."""
+        if self.data is None:
+            raise NotRunError("a problem has no training images")
+        return data_sha256(Images(self.data.train.pixels, None, self.data.train.pixels_as))
 
     def posterior_draws(self, n: int) -> Tensor:
         """n draws [n, latent] of q(z) where there is no data."""
@@ -110,18 +137,73 @@ class Trained:
         return draws[:n]
 
 
-def average(per_example: Tensor, protocol: str = "", **details: float | str) -> Estimate:
-    """Mean over examples [n] with its standard error."""
+def average(
+    per_example: Tensor,
+    protocol: str = "",
+    noise: Tensor | None = None,
+    population: bool = False,
+    **details: float | str,
+) -> Estimate:
+    """Mean over examples [n] with its standard error.
+
+    Of a sample of examples, over them, which covers the noise of each. Of a whole population, that of `noise` [n], the
+    standard error of each example's own value; without noise the mean is exact.
+    """
     values = per_example.double()
-    error = float(values.std() / len(values) ** 0.5) if len(values) >= FEWEST else None
+    error = 0.0 if noise is None else float(noise.double().square().sum().sqrt() / len(values))
+    if not population:
+        error = float(values.std() / len(values) ** 0.5)
     return Estimate(float(values.mean()), error, len(values), protocol, details)
 
 
-def mean_over_draws(score: Callable[[Tensor], Tensor], x: Tensor, draws: int, batch: int, least: int = 4096) -> Tensor:
-    """Mean [n] of `draws` calls of a random `score` ([b, ...] -> [b]); more calls where there are few images."""
-    draws = max(draws, -(-least // len(x)))
-    with torch.no_grad():
-        return torch.cat([torch.stack([score(piece) for _ in range(draws)]).mean(0) for piece in x.split(batch)])
+def log_mean_error(log_weights: Tensor) -> Tensor:
+    """Standard error [n] of the logarithm of the mean of exp(log_weights) [n, draws] over draws (delta method)."""
+    w = (log_weights - log_weights.amax(1, keepdim=True)).double().exp()
+    return w.std(1) / w.mean(1) / w.shape[1] ** 0.5
+
+
+def mean_over_draws(
+    score: Callable[[Tensor], Tensor], x: Tensor, draws: int, batch: int, least: int = 0
+) -> tuple[Tensor, Tensor]:
+    """Mean of at least `draws` random scores ([b, ...] -> [b]) of each image, and its standard error, both [n].
+
+    All images together have at least `least` scores; about `batch` rows are scored at once.
+    """
+    means, errors = [], []
+    for piece in x.split(batch):
+        wanted, done = max(draws, 2, -(-least // len(x))), 0
+        total, squares = torch.zeros(2, len(piece), dtype=torch.float64, device=x.device)
+        while done < wanted:
+            k = min(max(1, batch // len(piece)), wanted - done)
+            with torch.no_grad():
+                found = score(piece.repeat(k, *(1 for _ in piece.shape[1:]))).double().reshape(k, -1)
+            total, squares, done = total + found.sum(0), squares + found.square().sum(0), done + k
+        means.append(total / done)
+        errors.append(((squares / done - means[-1].square()).clamp_min(0) / (done - 1)).sqrt())
+    return torch.cat(means), torch.cat(errors)
+
+
+def best_possible(x: Tensor) -> float | None:
+    """The highest mean log-likelihood of binary images x [n, ...] that any model has, nats; None of other images.
+
+    It is minus the entropy of their frequencies: no distribution gives more to the images than these themselves.
+    """
+    if not ((x == 0) | (x == 1)).all():
+        return None
+    counts = x.flatten(1).unique(dim=0, return_counts=True)[1].double()
+    return float((counts / len(x) * (counts / len(x)).log()).sum())
+
+
+def checked(found: Estimate, x: Tensor) -> Estimate:
+    """An estimated mean log-likelihood of images x; with a warning where no model can have it."""
+    best = best_possible(x)
+    if best is None or found.value <= best + 3 * (found.standard_error or 0.0) + 1e-6:
+        return found
+    return replace(
+        found,
+        kind="impossible",
+        warning=f"impossible: above {best:.4f}, the highest value of any model on these images",
+    )
 
 
 def batch_of(x: Tensor, y: Tensor | None = None) -> Batch:

@@ -158,7 +158,9 @@ class Freshness:
             state.train = self.why_train(job, record)
         elif not damage and not (place / "metrics.json").exists():
             state.train = "missing"
-        state.cells = list(self.untrained(state, damage)) or [self.cell(state, metric) for metric in job.metrics]
+        state.cells = list(self.untrained(state, damage))
+        if record is not None and not state.cells:
+            state.cells = [self.cell(job, record, metric) for metric in job.metrics]
         state.evaluate = self.why_evaluate(state, damage, found)
         if state.evaluate and record is None and not damage:
             state.train = "missing"
@@ -186,10 +188,8 @@ class Freshness:
         for metric in state.job.metrics:
             yield CellState(state.job.run, state.job.seed, metric, kind, why)
 
-    def cell(self, state: JobState, metric: str) -> CellState:
+    def cell(self, job: Job, record: RunRecord, metric: str) -> CellState:
         """The state of one metric of a trained run."""
-        job, record = state.job, state.record
-        assert record is not None
         folder = self.folder / job.folder
         found, damage = checked(folder / f"{metric}.json", MetricFile)
 

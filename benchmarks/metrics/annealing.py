@@ -17,6 +17,9 @@ from torch import Tensor
 from benchmarks.metrics.likelihoods import Likelihood
 from methods.terms import log_normal, log_standard_normal
 
+TEMPERATURES, FIRST, EACH = 20, 30, 4  # of the pilot: temperatures at most, and moves at the first and at each
+GAIN, LARGEST = 0.5, 3.0  # of its adaptation, and of the step it may find in units of q0's sd
+
 
 @dataclass(frozen=True)
 class Start:
@@ -55,6 +58,14 @@ class State:
     log_likelihood: Tensor
     grad: Tensor
 
+    @classmethod
+    def at(cls, z: Tensor, likelihood: Likelihood) -> "State":
+        """The state at z [chains, latent]; RuntimeError if `likelihood` gives no value there."""
+        value, grad = likelihood(z, True)
+        if value is None:
+            raise RuntimeError("a likelihood that is asked for its value gave none")
+        return cls(z, value, grad)
+
     def log_joint(self) -> Tensor:
         """log p(x, z) [chains]."""
         return self.log_likelihood + log_standard_normal(self.z)
@@ -79,15 +90,13 @@ def hamiltonian_move(
         return -(b * s.log_joint() + (1 - b) * start.log_prob(s.z)) + 0.5 * v.square().sum(1)
 
     momentum = torch.randn_like(state.z)
-    z, value, grad = state.z, None, state.grad
-    v = momentum + 0.5 * eps * force(z, grad)
-    for i in range(leapfrogs):
+    z = state.z
+    v = momentum + 0.5 * eps * force(z, state.grad)
+    for _ in range(leapfrogs - 1):
         z = z + eps * v
-        last = i == leapfrogs - 1
-        value, grad = likelihood(z, last)
-        v = v + (0.5 if last else 1.0) * eps * force(z, grad)
-    assert value is not None
-    proposal = State(z, value, grad)
+        v = v + eps * force(z, likelihood(z, False)[1])
+    proposal = State.at(z + eps * v, likelihood)
+    v = v + 0.5 * eps * force(proposal.z, proposal.grad)
     log_ratio = energy(state, momentum) - energy(proposal, v)
     # NaN compares false: a proposal that overflowed is rejected, and `where` keeps it out of the state
     accept = torch.rand_like(log_ratio).log() < log_ratio
@@ -167,20 +176,23 @@ def pilot(
 ) -> Steps:
     """Adapt one step size for each image on a throw-away run towards `target` acceptance.
 
-    Rows of one image are `chains` neighbours; their acceptance is pooled.
+    Rows of one image are `chains` neighbours; their acceptance is pooled. FIRST moves find the step at the first
+    temperature, EACH follow it at every other; the mean of the later half of each counts (Robbins & Monro 1951).
     """
     z = start.draw()
-    value, grad = likelihood(z, True)
-    assert value is not None
-    state = State(z, value, grad)
+    state = State.at(z, likelihood)
     log_step = torch.full((len(z) // chains,), math.log(0.2), device=z.device, dtype=z.dtype)
     path, found = schedule(temperatures, kind)[1:], []
     for b in path:
-        wide = log_step.repeat_interleave(chains)
-        state, accept = hamiltonian_move(state, b, wide.exp()[:, None], start, likelihood, leapfrogs)
-        share = accept.to(z.dtype).reshape(-1, chains).mean(1)
-        log_step = (log_step + 0.25 * (share - target)).clamp(math.log(1e-4), math.log(1.5))
-        found.append(log_step)
+        tried = []
+        for move in range(EACH if found else FIRST):
+            step = log_step.exp().repeat_interleave(chains)[:, None]
+            state, accept = hamiltonian_move(state, b, step, start, likelihood, leapfrogs)
+            share = accept.to(z.dtype).reshape(-1, chains).mean(1)
+            gain = GAIN if found else max(GAIN, 2.0 / (1 + move))
+            log_step = (log_step + gain * (share - target)).clamp(math.log(1e-4), math.log(LARGEST))
+            tried.append(log_step)
+        found.append(torch.stack(tried[len(tried) // 2 :]).mean(0))
     # average out the pilot's noise over a tenth of the path, then look up by b on an even grid
     half = max(1, temperatures // 20)
     smooth = torch.stack([torch.stack(found[max(0, i - half) : i + half + 1]).mean(0) for i in range(len(found))])
@@ -206,11 +218,9 @@ def annealed_importance_sampling(
     with torch.no_grad():
         steps: Steps | AdaptingSteps = AdaptingSteps(start.mean)
         if adaptation == "pilot":
-            steps = pilot(start, likelihood, chains, leapfrogs, max(20, distributions // 10), kind)
+            steps = pilot(start, likelihood, chains, leapfrogs, min(TEMPERATURES, max(5, distributions // 10)), kind)
         betas = schedule(distributions, kind)
         z = start.draw() if posterior_draws is None else posterior_draws
-        value, grad = likelihood(z, True)
-        assert value is not None
         betas = betas if posterior_draws is None else betas[::-1]
-        weights, acceptance, _ = run_chain(betas, State(z, value, grad), start, likelihood, steps, leapfrogs)
+        weights, acceptance, _ = run_chain(betas, State.at(z, likelihood), start, likelihood, steps, leapfrogs)
     return weights.reshape(-1, chains), acceptance

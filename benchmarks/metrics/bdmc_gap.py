@@ -4,7 +4,7 @@ from typing import Literal
 
 import torch
 
-from benchmarks.jobs.trained import Estimate, Trained, average
+from benchmarks.jobs.trained import Estimate, Trained, average, log_mean_error
 from benchmarks.metrics.ais import start_of
 from benchmarks.metrics.annealing import annealed_importance_sampling
 from benchmarks.metrics.likelihoods import likelihood_for
@@ -15,6 +15,8 @@ UNIT = "nats"
 KIND = "estimate"
 BETTER = "lower"
 BIAS = "upward: it holds the slack of both bounds"
+ERROR = "over simulated images"
+IMAGES = "simulated images"
 
 
 def evaluate(
@@ -22,9 +24,10 @@ def evaluate(
     *,
     n: int = 100,
     distributions: int = 1000,
-    chains: int = 16,
+    chains: int = 5,
     leapfrogs: int = 10,
     path: Literal["linear", "sigmoid"] = "linear",
+    forces: Literal["float32", "bfloat16"] = "float32",
 ) -> Estimate:
     """Upper minus lower bound of log p(x), mean over `n` simulated images."""
     decoder = trained.method.decoder
@@ -32,14 +35,12 @@ def evaluate(
         z = decoder.sample_prior(n, trained.device)
         x = decoder(z).sample()
         start, kind = start_of(trained, x, chains)
-    likelihood = likelihood_for(decoder, x.repeat_interleave(chains, 0))
+    likelihood = likelihood_for(decoder, x.repeat_interleave(chains, 0), forces)
     settings = (likelihood, chains, distributions, leapfrogs, path)
     lower, _ = annealed_importance_sampling(start, *settings)
     upper, _ = annealed_importance_sampling(start, *settings, z.repeat_interleave(chains, 0))
     low, high = log_mean_exp(lower, 1), -log_mean_exp(upper, 1)
-    return average(
-        high - low,
-        f"n={n} simulated, T={distributions}, {chains} chains, {path}",
-        start=kind,
-        **{"lower bound": float(low.mean()), "upper bound": float(high.mean())},
-    )
+    noise = (log_mean_error(lower).square() + log_mean_error(upper).square()).sqrt()
+    details: dict[str, float | str] = {"lower bound": float(low.mean()), "upper bound": float(high.mean())}
+    protocol = f"T={distributions}, {chains} chains, {leapfrogs} leapfrogs, {path}, {forces} forces, from {kind}"
+    return average(high - low, f"n={n} simulated, {protocol}", noise, False, **details)

@@ -10,9 +10,12 @@ UNIT = "bits/dim"
 KIND = "exact"
 BETTER = "lower"
 BIAS = "none"
+ERROR = "over test images"
+IMAGES = "test images"
+LIKELIHOOD = True
 
 
 def evaluate(trained: Trained, *, n: int = 10_000, batch: int = 64) -> Estimate:
     """The masses are of bins: no 8 is added."""
     values = per_image(trained, n, batch) / (trained.test_x(1)[0].numel() * math.log(2))
-    return average(values, f"n={len(values)}")
+    return average(values, f"n={len(values)}", population=trained.population)

@@ -3,20 +3,22 @@
 Another number than FID, which is Inception's: the two never share a column.
 """
 
+from dataclasses import replace
+
 from benchmarks.jobs.trained import Estimate, Trained
-from benchmarks.metrics.scores import frechet_distance, moments, real_moments, sample_judged
+from benchmarks.metrics.scores import frechet_estimate
 
 NEEDS = ("sample", "data", "classifier")
 UNIT = "squared distance"
 KIND = "estimate"
 BETTER = "lower"
 BIAS = "upward, about C/n: compare at equal n only"
+ERROR = "over samples, to all training images"
+IMAGES = "samples against training images"
 
 
 def evaluate(trained: Trained, *, n: int = 50_000) -> Estimate:
-    """n samples against at most n training images."""
+    """n samples against all training images."""
     classifier = trained.classifier()
-    judge, key = classifier.judge, f"classifier-{classifier.key}"
-    real, m = real_moments(trained, judge, key, n)
-    value = frechet_distance(moments(sample_judged(trained, judge, key, n)[0]), real)
-    return Estimate(value, None, n, f"our classifier, n={n}, {m} training images", classifier.record)
+    found = frechet_estimate(trained, classifier.judge, f"classifier-{classifier.key}", "our classifier", n)
+    return replace(found, details=classifier.record)

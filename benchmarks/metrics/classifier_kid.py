@@ -14,11 +14,13 @@ UNIT = "squared distance"
 KIND = "estimate"
 BETTER = "lower"
 BIAS = "none; near zero it can be negative"
+ERROR = "over samples and training images, and over the choice of subsets"
+IMAGES = "samples against training images"
 
 
 def evaluate(trained: Trained, *, n: int = 10_000, subsets: int = 100, size: int = 1000) -> Estimate:
-    """n samples against at most n training images, 100 subsets of 1000."""
+    """n samples against all training images, 100 subsets of 1000."""
     classifier = trained.classifier()
     judge, key = classifier.judge, f"classifier-{classifier.key}"
-    real, fake = real_features(trained, judge, key, n), sample_judged(trained, judge, key, n)[0]
+    real, fake = real_features(trained, judge, key), sample_judged(trained, judge, key, n)[0]
     return replace(kernel_distance(fake, real, subsets, size, "our classifier"), details=dict(classifier.record))

@@ -16,6 +16,8 @@ UNIT = "%"
 KIND = "estimate"
 BETTER = "higher"
 BIAS = "none"
+ERROR = "over generated images"
+IMAGES = "samples"
 
 
 def evaluate(trained: Trained, *, n: int = 10_000, batch: int = 512) -> Estimate:

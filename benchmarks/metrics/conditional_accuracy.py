@@ -12,6 +12,8 @@ UNIT = "share"
 KIND = "estimate"
 BETTER = "higher"
 BIAS = "downward by the classifier's own errors, which cap it"
+ERROR = "over generated images"
+IMAGES = "samples"
 
 
 def evaluate(trained: Trained, *, n: int = 10_000) -> Estimate:

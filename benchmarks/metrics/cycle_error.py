@@ -13,6 +13,8 @@ UNIT = "pixels in [0, 1]"
 KIND = "estimate"
 BETTER = "lower"
 BIAS = "none; but translators that change nothing have 0"
+ERROR = "over test images"
+IMAGES = "test images"
 
 
 def evaluate(trained: Trained, *, n: int = 10_000, batch: int = 256) -> Estimate:

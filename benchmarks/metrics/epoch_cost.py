@@ -8,12 +8,13 @@ UNIT = "seconds an epoch"
 KIND = "estimate"
 BETTER = "lower"
 BIAS = "upward on a busy machine"
+NO_ERROR = "a time of one training"
+IMAGES = "training images"
 
 
 def evaluate(trained: Trained) -> Estimate:
     """Training images over images per second; a time, so not the same again."""
-    assert trained.data is not None
-    if not trained.images_per_second:
+    if trained.data is None or not trained.images_per_second:
         raise NotRunError("the training's rate was not recorded")
     n = len(trained.data.train)
     return Estimate(n / trained.images_per_second, None, n, f"{n} images")

@@ -8,12 +8,16 @@ from collections.abc import Callable, Iterator
 
 import numpy
 import torch
+from torch import Tensor
 
+from benchmarks.jobs.trained import Estimate
 from benchmarks.metrics.annealing import Start, annealed_importance_sampling
-from benchmarks.metrics.knn import knn_kl
+from benchmarks.metrics.kl_to_posterior import enclosure
+from benchmarks.metrics.knn import knn_kl, log_densities
 from benchmarks.metrics.likelihoods import any_likelihood
 from benchmarks.metrics.mmd import kernel_distance
 from benchmarks.metrics.scores import frechet_distance, inception_scores, moments
+from benchmarks.problems import EightSchools
 from methods.terms import log_mean_exp
 
 Line = tuple[str, str, float, Callable[[numpy.random.Generator], float], int]
@@ -30,6 +34,57 @@ def divergences() -> Iterator[Line]:
                 return knn_kl(random.normal(size=(4000, d)), random.normal(shift, scale, size=(4000, d)))
 
             yield "k-NN KL, n = 4000", f"N(0, I) to N({shift}, {scale}^2 I), {d} dimensions", truth, estimate, 3
+
+
+def known_divergences(draws: int = 100_000) -> dict[str, tuple[Callable[[Tensor], Tensor], float]]:
+    """Case -> (map of exact draws z [n, 10] of Eight Schools, KL(q || p) in nats of what it makes of them).
+
+    The density of the map's result is that of z over the map's |det|, so that the KL is a mean over exact draws.
+    """
+    problem = EightSchools()
+    z = problem.exact_draws(draws, torch.Generator().manual_seed(1))
+    centre = z.mean(0)
+    sheet = torch.eye(10, dtype=torch.float64)
+    sheet[2, 2] = 0.2
+
+    def one_mode(z: Tensor) -> Tensor:
+        return torch.cat([z[:, :1], z[:, 1:] * z[:, 1:2].sign()], 1)
+
+    def bent(z: Tensor) -> Tensor:
+        return torch.cat([z[:, :2], z[:, 2:3] + 1.5 * (z[:, :1] - centre[0]).square(), z[:, 3:]], 1)
+
+    maps: dict[str, tuple[Callable[[Tensor], Tensor], float]] = {  # and log |det|
+        "as they are": (lambda z: z, 0.0),
+        "one mode": (one_mode, -math.log(2)),
+        "1.15 times as wide": (lambda z: centre + 1.15 * (z - centre), 10 * math.log(1.15)),
+        "0.85 times as wide": (lambda z: centre + 0.85 * (z - centre), 10 * math.log(0.85)),
+        "bent": (bent, 0.0),
+        "a thin sheet": (lambda z: centre + (z - centre) @ sheet, math.log(0.2)),
+    }
+    log_p = problem.log_posterior(z)
+    return {
+        case: (change, float((log_p - log_det - problem.log_posterior(change(z))).mean()))
+        for case, (change, log_det) in maps.items()
+    }
+
+
+def enclosures() -> Iterator[Line]:
+    """Ends of the interval of `kl_to_posterior` for draws whose KL is known."""
+    problem, n = EightSchools(), 10_000
+
+    def interval(change: Callable[[Tensor], Tensor], seed: int) -> Estimate:
+        generator = torch.Generator().manual_seed(seed)
+        z, exact = change(problem.exact_draws(n, generator)), problem.exact_draws(n, generator)
+        at_posterior = log_densities(exact.numpy()) - problem.log_posterior(exact).numpy()
+        return enclosure(z.numpy(), problem.log_posterior(z).numpy(), at_posterior)
+
+    for case, (change, truth) in known_divergences().items():
+        for end in ("low", "high"):
+
+            def estimate(random, change=change, end=end) -> float:
+                return getattr(interval(change, int(random.integers(2**31))), end)
+
+            yield f"KL to posterior, {end} end, n = {n}", f"exact draws, {case}", truth, estimate, 3
 
 
 def distances() -> Iterator[Line]:
@@ -84,7 +139,7 @@ def annealings() -> Iterator[Line]:
 def table() -> str:
     """The measured errors as Markdown."""
     rows = ["| estimate | where | truth | mean error | sd of one |", "|---|---|---|---|---|"]
-    for what, case, truth, estimate, repeats in (*divergences(), *distances(), *annealings()):
+    for what, case, truth, estimate, repeats in (*divergences(), *enclosures(), *distances(), *annealings()):
         found = numpy.array([estimate(numpy.random.default_rng(seed)) for seed in range(repeats)])
         rows.append(f"| {what} | {case} | {truth:.3g} | {found.mean() - truth:+.2g} | {found.std(ddof=1):.2g} |")
     return "\n".join(rows)

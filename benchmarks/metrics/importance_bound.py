@@ -2,19 +2,22 @@
 
 import torch
 
-from benchmarks.jobs.trained import Estimate, Trained, average, batch_of
+from benchmarks.jobs.trained import Estimate, Trained, average, batch_of, checked, log_mean_error
 from methods.terms import log_mean_exp
 
 NEEDS = ("log_weight", "data")
 UNIT = "nats"
-KIND = "bound"
+KIND = "lower bound"
 BETTER = "higher"
 BIAS = "downward, less with more samples"
+ERROR = "over test images and draws"
+IMAGES = "test images"
+LIKELIHOOD = True
 
 
 def evaluate(trained: Trained, *, n: int = 2048, samples: int = 5000, batch: int = 4096) -> Estimate:
     """A lower bound on log p(x), at least the ELBO, tight as `samples` grows."""
-    values = []
+    values, noise = [], []
     repeats = max(1, min(samples, batch))
     with torch.no_grad():
         for x in trained.test_x(n).split(max(1, batch // repeats)):
@@ -25,5 +28,11 @@ def evaluate(trained: Trained, *, n: int = 2048, samples: int = 5000, batch: int
                 log_weight = trained.method.log_weight(batch_of(wide))  # type: ignore[operator]
                 weights.append(log_weight.double().reshape(len(x), k))
             values.append(log_mean_exp(torch.cat(weights, 1), 1))
-    found = torch.cat(values)
-    return average(found, f"n={len(found)}, {samples} importance samples")
+            noise.append(log_mean_error(torch.cat(weights, 1)))
+    found = average(
+        torch.cat(values),
+        f"n={len(trained.test_x(n))}, {samples} importance samples",
+        torch.cat(noise),
+        trained.population,
+    )
+    return checked(found, trained.test_x(n))

@@ -10,13 +10,15 @@ UNIT = "squared distance"
 KIND = "estimate"
 BETTER = "lower"
 BIAS = "none; near zero it can be negative"
+ERROR = "over samples and training images, and over the choice of subsets"
+IMAGES = "samples against training images"
 FILES = ("pt_inception-2015-12-05-6726825d.pth",)
 
 
 def evaluate(
     trained: Trained, *, n: int = 10_000, subsets: int = 100, size: int = 1000, download: bool = True
 ) -> Estimate:
-    """n samples against at most n training images, 100 subsets of 1000."""
+    """n samples against all training images, 100 subsets of 1000."""
     judge, key = inception_of(trained, download), f"inception-{CHECKSUM}"
-    real, fake = real_features(trained, judge, key, n), sample_judged(trained, judge, key, n)[0]
+    real, fake = real_features(trained, judge, key), sample_judged(trained, judge, key, n)[0]
     return kernel_distance(fake, real, subsets, size, "Inception (pytorch-fid)")

@@ -10,6 +10,8 @@ NEEDS = ("encode", "data")
 UNIT = "codes"
 KIND = "exact"
 BETTER = "neither"
+NO_ERROR = "a number of codes"
+IMAGES = "test images"
 ARTEFACT = "latent_codes.npz"
 
 

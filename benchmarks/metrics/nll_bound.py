@@ -4,29 +4,32 @@ import math
 
 from torch import Tensor
 
-from benchmarks.jobs.trained import Estimate, Trained, average, batch_of, mean_over_draws
+from benchmarks.jobs.trained import WHOLE, Estimate, Trained, average, batch_of, mean_over_draws
 from methods.terms import sample_with_log_prob
 
 NEEDS = ("log_weight", "decoder", "encode", "data")
 UNIT = "nats"
-KIND = "bound"
+KIND = "upper bound"
 BETTER = "lower"
 BIAS = "upward by KL(q(z|x) || p(z|x))"
+ERROR = "over test images and draws"
+IMAGES = "test images"
+LIKELIHOOD = True
 
 
-def per_image(trained: Trained, n: int, draws: int, batch: int) -> Tensor:
-    """-E_q [log P(v|z) + log p(z) - log q(z|x)] [n], nats."""
+def per_image(trained: Trained, n: int, draws: int, batch: int, whole: int) -> tuple[Tensor, Tensor]:
+    """-E_q [log P(v|z) + log p(z) - log q(z|x)] and its standard error, both [n], nats."""
     method = trained.method
 
     def bound(x: Tensor) -> Tensor:
         z, log_q = sample_with_log_prob(method.encoder(batch_of(x).x))
         return log_q - method.decoder.log_prior(z) - method.decoder.log_mass(x, z)
 
-    return mean_over_draws(bound, trained.test_x(n), draws, batch, least=2048)
+    return mean_over_draws(bound, trained.test_x(n), draws, batch, whole if trained.population else 0)
 
 
-def evaluate(trained: Trained, *, n: int = 10_000, draws: int = 10, batch: int = 512) -> Estimate:
+def evaluate(trained: Trained, *, n: int = 10_000, draws: int = 10, batch: int = 512, whole: int = WHOLE) -> Estimate:
     """Nats an image; details: bits per dimension."""
-    values = per_image(trained, n, draws, batch)
+    values, noise = per_image(trained, n, draws, batch, whole)
     bits = float(values.mean()) / (trained.test_x(1)[0].numel() * math.log(2))
-    return average(values, f"n={len(values)}, z ~ q", **{"bits per dimension": bits})
+    return average(values, f"n={len(values)}, z ~ q", noise, trained.population, **{"bits per dimension": bits})

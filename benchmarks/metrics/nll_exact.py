@@ -10,6 +10,9 @@ UNIT = "nats"
 KIND = "exact"
 BETTER = "lower"
 BIAS = "none"
+ERROR = "over test images"
+IMAGES = "test images"
+LIKELIHOOD = True
 
 
 def per_image(trained: Trained, n: int, batch: int) -> Tensor:
@@ -21,4 +24,4 @@ def per_image(trained: Trained, n: int, batch: int) -> Tensor:
 def evaluate(trained: Trained, *, n: int = 10_000, batch: int = 64) -> Estimate:
     """Nats an image."""
     values = per_image(trained, n, batch)
-    return average(values, f"n={len(values)}")
+    return average(values, f"n={len(values)}", population=trained.population)

@@ -10,6 +10,7 @@ NEEDS = ("encode", "problem")
 UNIT = "draws"
 KIND = "exact"
 BETTER = "neither"
+NO_ERROR = "a number of draws"
 ARTEFACT = "posterior_draws.npz"
 
 

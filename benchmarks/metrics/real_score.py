@@ -3,17 +3,18 @@
 from typing import Any
 
 from benchmarks.jobs.trained import Estimate, Trained
-from benchmarks.metrics.scores import inception_scores, judged
+from benchmarks.metrics.scores import judged, score_estimate
 
 NEEDS = ("classify", "data")
 UNIT = "score, at most the number of classes"
 KIND = "estimate"
 BETTER = "higher"
 BIAS = "downward for few images, which estimate the marginal"
+ERROR = "over test images, a jackknife"
+IMAGES = "test images"
 
 
 def evaluate(trained: Trained, *, n: int = 10_000) -> Estimate:
     """In one split: the paper names neither their number nor that of images."""
     method: Any = trained.method
-    p = judged(method.judge, trained.test_x(n))[1]
-    return Estimate(float(inception_scores(p, 1)[0]), None, len(p), f"n={len(p)}, splits=1")
+    return score_estimate(judged(method.judge, trained.test_x(n))[1], 1, "")

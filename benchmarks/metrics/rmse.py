@@ -13,6 +13,8 @@ UNIT = "norm, pixels in [0, 1]"
 KIND = "estimate"
 BETTER = "lower"
 BIAS = "none"
+ERROR = "over test images"
+IMAGES = "test images"
 
 
 def evaluate(trained: Trained, *, n: int = 10_000, batch: int = 512) -> Estimate:

@@ -19,6 +19,8 @@ UNIT = "share"
 KIND = "estimate"
 BETTER = "neither"
 BIAS = "downward: poor samples, far from all data, hide copies among the others"
+ERROR = "over samples and test images"
+IMAGES = "samples and test images against training images"
 
 
 def nearest(points: numpy.ndarray, among: numpy.ndarray | None = None) -> numpy.ndarray:
@@ -38,8 +40,7 @@ def nearer(samples: numpy.ndarray, test: numpy.ndarray) -> tuple[float, float]:
 
 def evaluate(trained: Trained, *, n: int = 1000, train: int = 50_000) -> Estimate:
     """n samples and n test images against `train` training images; NotRunError where test images are drawn bits."""
-    assert trained.data is not None
-    if trained.data.train.pixels_as == "binarised":
+    if trained.data is None or trained.data.train.pixels_as == "binarised":
         raise NotRunError("test images are bits, samples and training images are grey: no distance compares them")
     images, where = (trained.samples(n), trained.test_x(n), trained.train_x(train)), "pixels"
     if trained.find_classifier is None:

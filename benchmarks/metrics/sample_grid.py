@@ -4,6 +4,7 @@ from typing import Any
 
 import torch
 
+from benchmarks.errors import NotRunError
 from benchmarks.jobs.trained import Estimate, Trained
 from methods.files import write_arrays
 
@@ -11,12 +12,15 @@ NEEDS = ("sample", "data")
 UNIT = "images"
 KIND = "exact"
 BETTER = "neither"
+NO_ERROR = "a number of images"
+IMAGES = "samples, training and test images"
 ARTEFACT = "sample_grid.npz"
 
 
 def evaluate(trained: Trained, *, n: int = 64) -> Estimate:
     """Decoder means, not draws, as in the authors' figures."""
-    assert trained.data is not None
+    if trained.data is None:
+        raise NotRunError("a problem has no images")
     x = trained.test_x(n)
     arrays: dict[str, Any] = {
         "data": trained.data.train.batch(torch.arange(min(n, len(trained.data.train)))).x,

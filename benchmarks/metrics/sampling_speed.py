@@ -9,6 +9,8 @@ UNIT = "seconds an image"
 KIND = "estimate"
 BETTER = "lower"
 BIAS = "upward on a busy machine"
+NO_ERROR = "the least of a few times"
+IMAGES = "samples"
 
 
 def evaluate(trained: Trained, *, n: int = 64, repeats: int = 3) -> Estimate:

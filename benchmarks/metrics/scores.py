@@ -4,6 +4,8 @@ The mathematics first: arrays in, numbers out. A judge is a function of images [
 features [n, d] and class logits [n, classes]: Inception (inception.py), or the dataset's own classifier.
 """
 
+import hashlib
+import inspect
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import numpy
 import torch
 from torch import Tensor
 
-from benchmarks.jobs.trained import Trained
+from benchmarks.jobs.trained import Estimate, Trained
 from methods.files import DamagedError, read_arrays, write_arrays
 
 Judge = Callable[[Tensor], tuple[Tensor, Tensor]]
@@ -35,6 +37,23 @@ def inception_scores(p: numpy.ndarray, splits: int = 10) -> numpy.ndarray:
     return numpy.array(found)
 
 
+def score_error(p: numpy.ndarray, splits: int = 10) -> float:
+    """Standard error of the mean of `inception_scores`: a jackknife over the images of each split.
+
+    It covers the noise of the images drawn, not the score's bias by their finite number.
+    """
+    variances = []
+    for part in numpy.array_split(numpy.asarray(p, dtype=numpy.float64), splits):
+        n = len(part)
+        if n < 2:
+            return float("nan")
+        own = (part * numpy.log(numpy.maximum(part, 1e-300))).sum(1)
+        rest = (part.sum(0) - part) / (n - 1)  # marginals without each image in turn
+        without = numpy.exp((own.sum() - own) / (n - 1) - (rest * numpy.log(rest.clip(1e-300))).sum(1))
+        variances.append((n - 1) / n * ((without - without.mean()) ** 2).sum())
+    return float(numpy.sqrt(numpy.sum(variances)) / splits)
+
+
 def moments(features: numpy.ndarray) -> Moments:
     """Mean [d] and covariance [d, d] of features [n, d], float64; ValueError for fewer than two rows or NaN."""
     features = numpy.asarray(features, dtype=numpy.float64)
@@ -56,6 +75,42 @@ def frechet_distance(one: Moments, other: Moments) -> float:
     return float(((m1 - m2) ** 2).sum() + numpy.trace(c1) + numpy.trace(c2) - 2 * cross)
 
 
+def influence(features: numpy.ndarray, of: numpy.ndarray, real: Moments) -> numpy.ndarray:
+    """How the distance of the moments m1, C1 of images `of` [k, d] to m2, C2 changes with the weight of each of
+    `features` [n, d]: 2 (m1 - m2)'(x - m1) + (x - m1)'(I - T)(x - m1), where T maps N(m1, C1) to N(m2, C2) (optimal
+    transport), within the directions in which C1 is not zero: fewer than d where `of` are few.
+    """
+    m1, (m2, c2) = of.mean(0), real
+    if len(of) <= of.shape[1]:
+        scale, axes = numpy.linalg.svd((of - m1) / (len(of) - 1) ** 0.5, full_matrices=False)[1:]
+        values, vectors = scale**2, axes.T
+    else:
+        values, vectors = numpy.linalg.eigh(moments(of)[1])
+    kept = values > 1e-10 * values.max()
+    vectors, root = vectors[:, kept], numpy.sqrt(values[kept])
+    inner, axes = numpy.linalg.eigh(root[:, None] * (vectors.T @ c2 @ vectors) * root)
+    transport = ((axes * numpy.sqrt(inner.clip(0))) @ axes.T) / (root[:, None] * root)
+    away = features - m1
+    within = away @ vectors
+    return 2 * away @ (m1 - m2) + (away**2).sum(1) - ((within @ transport) * within).sum(1)
+
+
+def frechet_error(features: numpy.ndarray, real: Moments) -> float | None:
+    """Standard error of `frechet_distance` over the sampled images with these features [n, d]; `real` is fixed.
+
+    The infinitesimal jackknife counts the variance of the second order twice, which near equality is all there is. The
+    covariance of the influences at two halves of the images is that of the first order alone, and corrects it. None
+    for fewer than four images.
+    """
+    features = numpy.asarray(features, dtype=numpy.float64)
+    if len(features) < 4:
+        return None
+    whole, one, other = (influence(features, part, real) for part in (features, features[::2], features[1::2]))
+    jackknife = whole.var(ddof=1)
+    linear = float(numpy.clip(numpy.cov(one, other)[0, 1], 0, jackknife))
+    return float(((jackknife + linear) / (2 * len(features))) ** 0.5)
+
+
 def judged(judge: Judge, x: Tensor, batch: int = 64) -> tuple[numpy.ndarray, numpy.ndarray]:
     """Features [n, d] and class probabilities [n, classes] of images, float64."""
     with torch.no_grad():
@@ -74,22 +129,51 @@ def kept(path: Path, make: Callable[[], dict[str, numpy.ndarray]]) -> dict[str, 
         return arrays
 
 
-def real_moments(trained: Trained, judge: Judge, key: str, n: int) -> tuple[Moments, int]:
-    """Moments of the first n training images and how many there are; kept in a file, as they are the same for all runs.
+def kept_of_real(trained: Trained, judge: Judge, key: str, what: str) -> dict[str, numpy.ndarray]:
+    """Moments or features of all training images, kept in a file: they are the same for all runs.
 
-    `key` names the judge and its weights.
+    `key` names the judge and its weights; the file's name holds the hashes of the images and of the judge's code: other
+    images under the dataset's name are judged anew.
     """
-    x = trained.train_x(n)
-    path = trained.references / "statistics" / f"{trained.dataset}-{key}-{len(x)}.npz"
-    stored = kept(path, lambda: dict(zip(("mean", "covariance"), moments(judged(judge, x)[0]), strict=True)))
-    return (stored["mean"], stored["covariance"]), len(x)
+    module = inspect.getmodule(judge)
+    code = hashlib.sha256(inspect.getsource(module).encode()).hexdigest()[:8] if module else "unknown"
+    path = trained.references / "statistics" / f"{trained.train_content[:16]}-{key}-{code}-{what}.npz"
+
+    def make() -> dict[str, numpy.ndarray]:
+        features = judged(judge, trained.train_x())[0]
+        if what == "features":
+            return {"features": features.astype(numpy.float32)}
+        return dict(zip(("mean", "covariance"), moments(features), strict=True))
+
+    return kept(path, make)
 
 
-def real_features(trained: Trained, judge: Judge, key: str, n: int) -> numpy.ndarray:
-    """Features [n, d] of the first n training images (all if there are fewer); kept in a file, like `real_moments`."""
-    x = trained.train_x(n)
-    path = trained.references / "statistics" / f"{trained.dataset}-{key}-{len(x)}-features.npz"
-    return kept(path, lambda: {"features": judged(judge, x)[0].astype(numpy.float32)})["features"]
+def real_moments(trained: Trained, judge: Judge, key: str) -> Moments:
+    """Moments of the features of all training images."""
+    stored = kept_of_real(trained, judge, key, "moments")
+    return stored["mean"], stored["covariance"]
+
+
+def real_features(trained: Trained, judge: Judge, key: str) -> numpy.ndarray:
+    """Features [n, d] of all training images."""
+    return kept_of_real(trained, judge, key, "features")["features"]
+
+
+def frechet_estimate(trained: Trained, judge: Judge, key: str, name: str, n: int) -> Estimate:
+    """Frechet distance of n samples' features to those of all training images."""
+    features, real = sample_judged(trained, judge, key, n)[0], real_moments(trained, judge, key)
+    m = len(trained.train_x())
+    protocol = f"{name}, n={n}, {m} training images"
+    return Estimate(frechet_distance(moments(features), real), frechet_error(features, real), n, protocol)
+
+
+def score_estimate(p: numpy.ndarray, splits: int, protocol: str) -> Estimate:
+    """Mean inception score over splits of class probabilities p [n, classes]."""
+    found = inception_scores(p, splits)
+    details: dict[str, float | str] = {"sd over splits": float(found.std())} if splits > 1 else {}
+    return Estimate(
+        float(found.mean()), score_error(p, splits), len(p), f"{protocol}, n={len(p)}, splits={splits}", details
+    )
 
 
 def sample_judged(trained: Trained, judge: Judge, key: str, n: int) -> tuple[numpy.ndarray, numpy.ndarray]:

@@ -14,6 +14,8 @@ UNIT = "%"
 KIND = "estimate"
 BETTER = "higher"
 BIAS = "none"
+ERROR = "over test images"
+IMAGES = "test images"
 
 
 def evaluate(trained: Trained, *, n: int = 10_000) -> Estimate:

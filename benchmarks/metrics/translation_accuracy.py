@@ -16,6 +16,8 @@ UNIT = "%"
 KIND = "estimate"
 BETTER = "higher"
 BIAS = "downward by the classifier's own errors, which cap it"
+ERROR = "over test images"
+IMAGES = "test images"
 
 
 def evaluate(trained: Trained, *, n: int = 10_000, batch: int = 256) -> Estimate:

@@ -17,6 +17,8 @@ UNIT = "R^2"
 KIND = "estimate"
 BETTER = "lower"
 BIAS = "downward: dependence that neither regressor finds counts as none"
+ERROR = "over units"
+IMAGES = "test images"
 CONSTANT = 1e-8  # variance below which a unit says nothing
 
 

@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import sys
 import zipfile
 import zlib
 from pathlib import Path
@@ -12,7 +13,7 @@ import torch
 
 from benchmarks import catalogue
 from benchmarks.config import Run, Table, TrainOptions
-from benchmarks.data.image_files import Decoder, content, opened
+from benchmarks.data.image_files import Decoder, content, opened, range_fault
 from benchmarks.errors import SuiteError, unknown
 from benchmarks.jobs import evaluate, execute, materials, metric_files
 from benchmarks.machine import devices, provenance
@@ -23,23 +24,53 @@ from methods.checkpoint import read_tensors, write_tensors
 from methods.files import file_sum
 
 KEYS = ("samples", "x")
+ROUNDING = 1e-6  # by which floats may leave 0 to 1: they are clipped
+HALF = (torch.float16, torch.bfloat16)
 ORDER_SEED = 0  # files come sorted, by class perhaps: metrics take the first n of a fixed random order
 
 
 def images_of(source: Path, shape: tuple[int, ...]) -> numpy.ndarray:
-    """Images [n, *shape], uint8 or float32 in 0 to 1, in a fixed random order; SuiteError says what is wrong."""
+    """Images [n, *shape], uint8 or float32 in 0 to 1, in a fixed random order; SuiteError says what is wrong.
+
+    True is 1, three equal channels are one where the images are grey, and rounding beyond 0 to 1 is cut off.
+    """
     if not source.exists():
         raise SuiteError(f"{source}: no such file or folder")
     found = from_npz(source) if source.suffix == ".npz" else from_files(source)
-    found = as_shape(source, found, shape)
-    if found.dtype != numpy.uint8:
-        if not numpy.issubdtype(found.dtype, numpy.floating):
-            raise SuiteError(f"{source}: type {found.dtype}; expected uint8, or floats from 0 to 1")
-        low, high = (float(found.min()), float(found.max())) if found.size else (0.0, 0.0)
-        if not 0 <= low <= high <= 1:  # NaN is neither
-            raise SuiteError(f"{source}: values from {low:g} to {high:g}; expected floats from 0 to 1, or uint8")
-        found = found.astype(numpy.float32)
+    found = in_range(source, as_shape(source, found, shape))
+    found = found if found.shape[1:] == shape else grey(source, found)
     return found[numpy.random.default_rng(ORDER_SEED).permutation(len(found))]
+
+
+def in_range(source: Path, found: numpy.ndarray) -> numpy.ndarray:
+    """Images as uint8 from 0 to 255 or float32 from 0 to 1; SuiteError if their values are of another range."""
+    if found.dtype not in (numpy.uint8, numpy.bool_) and not numpy.issubdtype(found.dtype, numpy.floating):
+        raise SuiteError(f"{source}: type {found.dtype}; expected uint8, or floats from 0 to 1, or bool; convert them")
+    if not found.size:
+        return found
+    low, high = float(found.min()), float(found.max())
+    if found.dtype == numpy.uint8:
+        if fault := range_fault(int(low), int(high)):
+            raise SuiteError(f"{source}: {fault}, or store floats from 0 to 1 (of images that are so dark, x / 255)")
+        white = 255
+    else:
+        bad = found.size - int(numpy.isfinite(found).sum())
+        if bad:
+            raise SuiteError(f"{source}: {bad} of {found.size} values are NaN or infinite; expected floats from 0 to 1")
+        if not -ROUNDING <= low <= high <= 1 + ROUNDING:
+            raise SuiteError(
+                f"{source}: values from {low:.7g} to {high:.7g}; expected floats from 0 to 1, or uint8: map black to 0 "
+                f"and white to 1, as (x + 1) / 2 does for values from -1 to 1, and x / 255 for values from 0 to 255"
+            )
+        if 0 < high < 1.001 / 255:
+            raise SuiteError(
+                f"{source}: floats from {low:.3g} to {high:.3g}, at most one level of 255; expected 0 (black) to 1 "
+                f"(white): divide by 255 once only"
+            )
+        found, white = found.astype(numpy.float32).clip(0, 1), 1
+    if 0 < high < white / 2:
+        print(f"{source}: the greatest value is {high:.3g}; {white} is read as white", file=sys.stderr)
+    return found
 
 
 def from_npz(source: Path) -> numpy.ndarray:
@@ -64,15 +95,29 @@ def from_files(source: Path) -> numpy.ndarray:
 
 
 def as_shape(source: Path, found: numpy.ndarray, shape: tuple[int, ...]) -> numpy.ndarray:
-    """The array as [n, channels, height, width], channels first or last or left out if there is one."""
+    """The array as [n, channels, height, width], channels first or last or left out if there is one.
+
+    Three channels where one is wanted stay three: see `grey`.
+    """
     channels, *sides = shape
     accepted = [shape, (*sides, channels), *([tuple(sides)] if channels == 1 else [])]
-    if found.shape[1:] not in accepted or not found.ndim:
+    threefold = [(3, *sides), (*sides, 3)] if channels == 1 else []
+    if found.shape[1:] not in [*accepted, *threefold] or not found.ndim:
         expected = " or ".join(str(("n", *s)).replace("'", "") for s in accepted)
         raise SuiteError(f"{source}: shape {found.shape}; the table's images need {expected}")
-    if found.shape[1:] == shape:
+    if found.shape[1:] in (shape, *threefold[:1]):
         return found
-    return found.reshape(len(found), *sides, channels).transpose(0, 3, 1, 2)
+    return numpy.moveaxis(found if found.ndim > len(shape) else found[..., None], -1, 1)
+
+
+def grey(source: Path, found: numpy.ndarray) -> numpy.ndarray:
+    """[n, 1, height, width] of [n, 3, height, width] whose channels are equal; SuiteError if they are not."""
+    coloured = int((found != found[:, :1]).any((1, 2, 3)).sum())
+    if coloured:
+        raise SuiteError(
+            f"{source}: {coloured} of {len(found)} images are in colour; the table's are grey: convert them"
+        )
+    return found[:, :1]
 
 
 def weights_of(source: Path, suite: Suite, run: str, root: Path, device: torch.device) -> dict[str, torch.Tensor]:
@@ -88,9 +133,23 @@ def weights_of(source: Path, suite: Suite, run: str, root: Path, device: torch.d
         sizes = [tuple(t[name].shape) if name in t else "absent" for t in (found, expected)]
         if sizes[0] != sizes[1]:
             raise SuiteError(f"{source}: {name} is {sizes[0]}; in run {run} of profile {suite.name} it is {sizes[1]}")
-        if not found[name].isfinite().all():
-            raise SuiteError(f"{source}: {name} holds numbers that are not finite")
-    return found
+    rounded = {str(t.dtype).removeprefix("torch.") for t in found.values() if t.dtype in HALF}
+    if rounded:
+        print(f"{source}: weights rounded to {', '.join(rounded)}, computed with in float32", file=sys.stderr)
+    return {name: in_type(f"{source}: {name}", found[name], like.dtype) for name, like in expected.items()}
+
+
+def in_type(where: str, tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """A tensor of weights in the network's type; SuiteError if its own holds other numbers, or one is not finite."""
+    accepted = (dtype,) if not dtype.is_floating_point else (torch.float32, torch.float64, *HALF)
+    if tensor.dtype not in accepted:
+        found, *expected = (str(kind).removeprefix("torch.") for kind in (tensor.dtype, *accepted))
+        raise SuiteError(f"{where} is {found}; expected {' or '.join(expected)}: store it as it was trained")
+    tensor = tensor.to(dtype)
+    bad = int((~tensor.isfinite()).sum())
+    if bad:
+        raise SuiteError(f"{where} holds {bad} numbers that are NaN or infinite; expected finite ones: train it anew")
+    return tensor
 
 
 def needed(suite: Suite, metrics: dict[str, dict[str, Any]]) -> tuple[int, str]:

@@ -1,4 +1,4 @@
-"""What every method must do, whatever its objective: plain checks that raise AssertionError with a sentence.
+"""What every method must do, whatever its objective: plain checks that raise BrokenContractError with a sentence.
 
 The tests run them on every method of the suite, `python -m benchmarks contract RUN` on any run.
 """
@@ -17,6 +17,7 @@ from torch import Tensor
 
 from benchmarks.catalogue import Declared
 from benchmarks.config import Dataset
+from benchmarks.errors import first_line
 from benchmarks.jobs.materials import open_data
 from benchmarks.jobs.trained import batch_of
 from benchmarks.problems import PROBLEMS
@@ -31,6 +32,16 @@ from methods.train import Trainer, settings_from
 
 LITERALS = ("paper", "equations", "player_names", "needs", "provides")
 FEW, ROUNDS = 32, 4
+
+
+class BrokenContractError(Exception):
+    """A method does not do what every method must; the message is one sentence."""
+
+
+def require(condition: object, message: str) -> None:
+    """BrokenContractError with the message unless the condition is true; unlike `assert`, under `python -O` too."""
+    if not condition:
+        raise BrokenContractError(message)
 
 
 @dataclass(frozen=True)
@@ -96,15 +107,15 @@ def check_literals(case: Case) -> None:
     live = class_named(case.declared.target)
     for key in LITERALS:
         read, found = case.declared.literals.get(key), getattr(live, key, None)
-        assert read == found, f"{key} is {found!r} but its literal reads {read!r}; write it as a plain constant"
+        require(read == found, f"{key} is {found!r} but its literal reads {read!r}; write it as a plain constant")
     names, expected = list(inspect.signature(live).parameters), list(case.declared.parameters)
-    assert names == expected, f"the constructor takes {', '.join(names)} but its source says {', '.join(expected)}"
+    require(names == expected, f"the constructor takes {', '.join(names)} but its source says {', '.join(expected)}")
 
 
 def check_players(case: Case) -> None:
     """The players are those of `player_names`, in that order."""
     found, declared = tuple(case.method().players()), case.declared.literals["player_names"]
-    assert found == declared, f"players() gives {', '.join(found)}; player_names says {', '.join(declared)}"
+    require(found == declared, f"players() gives {', '.join(found)}; player_names says {', '.join(declared)}")
 
 
 def check_move(case: Case, player: str) -> None:
@@ -116,27 +127,29 @@ def check_move(case: Case, player: str) -> None:
         batch = case.images.batch(torch.arange(n) if n > 1 else torch.zeros(64, dtype=torch.long))
         batch = replace(batch, x=batch.x.double())
         own = {id(p) for p in moving.parameters()}
-        assert own, f"player {player} owns no parameters"
+        require(own, f"player {player} owns no parameters")
         before = {name: p.clone() for name, p in method.named_parameters()}
         torch.manual_seed(5)
         loss, grads = gradient(moving, batch)
-        assert loss.ndim == 0, f"the loss of player {player} has shape {tuple(loss.shape)}; average it over the batch"
+        require(loss.ndim == 0, f"the loss of player {player} has shape {tuple(loss.shape)}; average it over the batch")
         torch.manual_seed(5)
         expected = torch.autograd.grad(moving.loss(batch), moving.parameters(), allow_unused=True)
         for found, wanted in zip(grads, expected, strict=True):
             alike = found is wanted is None or (found is not None and wanted is not None and torch.equal(found, wanted))
-            assert alike, f"the gradient of player {player} differs from one call to the next with the same noise"
+            require(alike, f"the gradient of player {player} differs from one call to the next with the same noise")
         norm = torch.stack([g.square().sum() for g in grads if g is not None]).sum()
-        assert norm > 0, f"the loss of player {player} has no gradient for what the player owns"
+        require(norm > 0, f"the loss of player {player} has no gradient for what the player owns")
         with torch.no_grad():
             for parameter, grad in zip(moving.parameters(), grads, strict=True):
                 if grad is not None:
                     parameter -= 1e-3 * grad / norm.sqrt()
         torch.manual_seed(5)
         after = moving.loss(batch).detach()
-        assert after < loss, f"a small step of player {player} changes its loss by {float(after - loss):+.3g}, not down"
+        require(
+            after < loss, f"a small step of player {player} changes its loss by {float(after - loss):+.3g}, not down"
+        )
         moved = [n for n, p in method.named_parameters() if id(p) not in own and not torch.equal(before[n], p)]
-        assert not moved, f"the loss of player {player} changes {', '.join(moved[:3])}, which it does not own"
+        require(not moved, f"the loss of player {player} changes {', '.join(moved[:3])}, which it does not own")
 
 
 def check_answers(case: Case) -> None:
@@ -155,10 +168,10 @@ def check_answers(case: Case) -> None:
         with torch.no_grad():
             found = asked[name][0]()
         shape = tuple(found.shape)
-        assert shape == asked[name][1], f"{name} gives shape {shape}; expected {asked[name][1]}"
-        assert found.isfinite().all(), f"{name} gives numbers that are not finite"
+        require(shape == asked[name][1], f"{name} gives shape {shape}; expected {asked[name][1]}")
+        require(found.isfinite().all(), f"{name} gives numbers that are not finite")
         image = name in ("sample", "reconstruct")
-        assert not image or 0 <= found.min() <= found.max() <= 1, f"{name} gives pixels outside 0 to 1"
+        require(not image or 0 <= found.min() <= found.max() <= 1, f"{name} gives pixels outside 0 to 1")
 
 
 def digest(method: Method) -> dict[str, Tensor]:
@@ -180,24 +193,23 @@ def check_training(case: Case, folder: Path) -> None:
         return digest(trainer.method)
 
     whole = trained("whole")
-    assert same(whole, trained("again")), "two trainings with the same seeds end with different weights"
+    require(same(whole, trained("again")), "two trainings with the same seeds end with different weights")
     half = case.trainer(folder / "half", ROUNDS)
     for _ in range(ROUNDS // 2):
         half.one_round()
     half.save(0.0)
     torch.manual_seed(99)
-    assert same(whole, trained("half")), (
-        "a training that was stopped and continued ends with other weights: keep what changes in parameters and buffers"
-    )
+    broken = "a training that was stopped and continued ends with other weights"
+    require(same(whole, trained("half")), f"{broken}: keep what changes in parameters and buffers")
 
 
 def check_weights(case: Case, folder: Path) -> None:
     """Weights that are saved and loaded are bitwise the same."""
     first, other = case.method(), case.method(seed=8)
-    assert not same(digest(first), digest(other)), "two seeds give the same initial weights"
+    require(not same(digest(first), digest(other)), "two seeds give the same initial weights")
     save_weights(folder / "w.safetensors", first, {})
     load_weights(folder / "w.safetensors", other)
-    assert same(digest(first), digest(other)), "weights that were saved and loaded are not the same"
+    require(same(digest(first), digest(other)), "weights that were saved and loaded are not the same")
 
 
 def checks(case: Case, folder: Path) -> dict[str, Callable[[], None]]:
@@ -224,8 +236,10 @@ def run(case: Case) -> dict[str, str]:
             try:
                 check()
                 found[name] = ""
-            except AssertionError as error:
-                found[name] = str(error).splitlines()[0] if str(error) else "an assertion of the method failed"
+            except BrokenContractError as error:
+                found[name] = first_line(error)
+            except AssertionError as error:  # of the method itself
+                found[name] = first_line(error) if str(error) else "an assertion of the method failed"
             except Exception as error:
                 traceback.print_exc()
                 found[name] = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"

@@ -66,15 +66,19 @@ def located(value: Any, folder: Path) -> Any:
 def completed(where: str, said: dict[str, Any], base: Run) -> dict[str, Any]:
     """What is said, and of `base` the rest that fits the method: data, networks by role, options, budgets.
 
-    What is said holds in every profile: a budget of `base` changes no training setting that is said.
+    What is said holds in every profile: a budget of `base` changes no training setting that is said, and an option
+    that is said is searched no more.
     """
     for key in MAPPINGS:
         if not isinstance(said.get(key, {}), dict):
             raise SuiteError(f"{where}: {key} is {said[key]!r}; expected a mapping")
     method = catalogue.component_class(f"{where}: method", str(said.get("method", base.method)))
     whole = base.model_dump(exclude_unset=True, exclude={"note", "deviations"})
+    fixed = said.get("options", {})
     for key in ("components", "options", "search"):
         fitting = {k: v for k, v in whole.get(key, {}).items() if k in method.parameters}
+        if key == "search":
+            fitting = {k: v for k, v in fitting.items() if k not in fixed}
         whole[key] = fitting | said.get(key, {})
     train = said.get("train", {})
     whole["train"] = unsaid(where, whole["train"], train, method) | train
@@ -82,6 +86,8 @@ def completed(where: str, said: dict[str, Any], base: Run) -> dict[str, Any]:
         for key in {"why", "verdict"} | (said.keys() & {"latent_dim", "search"}):
             budget.pop(key, None)
         budget["train"] = unsaid(where, budget.get("train", {}), train, method)
+        if "search" in budget:
+            budget["search"] = {k: v for k, v in budget["search"].items() if k not in fixed}
         more = said.get("profiles", {}).get(name)
         if isinstance(more, dict):
             budget |= more
@@ -92,6 +98,10 @@ def completed(where: str, said: dict[str, Any], base: Run) -> dict[str, Any]:
 def unsaid(where: str, inherited: dict[str, Any], said: dict[str, Any], method: Declared) -> dict[str, Any]:
     """The inherited training settings that are not said; learning rates are those of the method's players."""
     rest = {k: v for k, v in inherited.items() if k not in said}
+    if said.get("validate_every") == 0:
+        rest.pop("patience", None)
+    if said.get("optimiser", "adam") != "adam":
+        rest.pop("betas", None)
     rates, players = rest.get("learning_rate"), method.literals.get("player_names", ())
     if isinstance(rates, dict):
         for player in players:
@@ -124,14 +134,14 @@ def table_of(suite: "Suite", alone: bool) -> Table:
 
 def copies(suite: "Suite", names: list[str]) -> dict[str, Table]:
     """<table>-with-<file>: copies of tables with the runs of the user's file; SuiteError if there is no file."""
-    if names and suite.extra_runs is None:
+    if not names:
+        return {}
+    if suite.extra_runs is None:
         raise SuiteError("compare: there are no runs of your own; name their file with runs=FILE.yml")
-    found = {}
+    stem, found = re.sub(r"[^A-Za-z0-9._-]+", "-", suite.extra_runs.stem), {}
     for name in names:
         if name not in suite.tables:
             raise unknown("compare", "table", name, suite.tables)
-        assert suite.extra_runs is not None
-        stem = re.sub(r"[^A-Za-z0-9._-]+", "-", suite.extra_runs.stem)
         found[f"{name}-with-{stem}"] = with_runs(suite, name, sorted(suite.from_file))
     return found
 

@@ -27,6 +27,7 @@ class EightSchools(nn.Module):
         super().__init__()
         self.register_buffer("y", torch.tensor(y, dtype=torch.float64), persistent=False)
         self.register_buffer("sigma", torch.tensor(sigma, dtype=torch.float64), persistent=False)
+        self.evidence: float | None = None
 
     def log_prior(self, z: Tensor) -> Tensor:
         """log N(z; 0, I) [batch], normalised."""
@@ -40,8 +41,8 @@ class EightSchools(nn.Module):
         return -(0.5 * scaled.square() + sigma.log() + 0.5 * math.log(2 * math.pi)).sum(1)
 
     def log_tau(self, tau: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """log p(tau, y) [n], and mean and precision [n] of the Gaussian p(mu | tau, y)."""
-        y, sigma, tau = self.y, self.sigma, tau.double()[:, None]
+        """log p(tau, y) [n], and mean and precision [n] of the Gaussian p(mu | tau, y), of tau [n] on any device."""
+        y, sigma, tau = self.y.to(tau.device), self.sigma.to(tau.device), tau.double()[:, None]
         variance = sigma.square() + tau.square()
         w = 1 / variance
         precision, b = 1 + w.sum(1), (w * y).sum(1)
@@ -57,12 +58,24 @@ class EightSchools(nn.Module):
 
     def log_evidence(self, nodes: int = 4001, reach: float = 10.0) -> float:
         """log p(y) in nats by the trapezoid rule over tau; -12.7108125 for the authors' data."""
-        tau = torch.linspace(-reach, reach, nodes, dtype=torch.float64)
+        tau = torch.linspace(-reach, reach, nodes, dtype=torch.float64, device=self.y.device)
         log_p = self.log_tau(tau)[0]
         return float(torch.logsumexp(log_p, 0) + (tau[1] - tau[0]).log())
 
+    def log_posterior(self, z: Tensor) -> Tensor:
+        """log p(z|y) [batch] of z [batch, 10], nats, normalised; in the precision of z.
+
+        The evidence is computed at the first call and kept.
+        """
+        if self.evidence is None:
+            self.evidence = self.log_evidence()
+        return self.log_prior(z) + self.log_likelihood(z, z) - self.evidence
+
     def exact_draws(self, n: int, generator: torch.Generator) -> Tensor:
-        """n independent draws [n, 10] in float64: inverse CDF in |tau|, random sign, then mu, then eta."""
+        """n independent draws [n, 10] in float64: inverse CDF in |tau|, random sign, then mu, then eta.
+
+        They are computed on the CPU, where the generator must be, and moved: the same numbers for every device.
+        """
         grid = torch.linspace(0, 8, 200_001, dtype=torch.float64)
         density = (self.log_tau(grid)[0] - self.log_tau(grid)[0].max()).exp()
         cdf = torch.cumsum((density[1:] + density[:-1]) / 2, 0)
@@ -76,7 +89,7 @@ class EightSchools(nn.Module):
         _, mean, precision = self.log_tau(tau)
         noise = torch.randn(n, 9, generator=generator, dtype=torch.float64)
         mu = mean + noise[:, 0] / precision.sqrt()
-        y, sigma = self.y, self.sigma
+        y, sigma = self.y.cpu(), self.sigma.cpu()
         q = 1 + (tau[:, None] / sigma).square()
         eta = tau[:, None] * (y - mu[:, None]) / sigma.square() / q + noise[:, 1:] / q.sqrt()
-        return torch.cat([mu[:, None], tau[:, None], eta], 1)
+        return torch.cat([mu[:, None], tau[:, None], eta], 1).to(self.y.device)

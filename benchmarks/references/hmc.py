@@ -64,7 +64,7 @@ def diagnostics(mcmc: Any, exact: numpy.ndarray) -> dict[str, float]:
     truth = {"mu": exact[:, 0], "abs tau": abs(exact[:, 1]), "tau squared": exact[:, 1] ** 2}
     truth |= {f"eta_{j + 1} sign(tau)": exact[:, 2 + j] * numpy.sign(exact[:, 1]) for j in range(exact.shape[1] - 2)}
     for name, values in quantities.items():
-        error = float(arviz.mcse(values, method="mean"))
+        error = numpy.asarray(arviz.mcse(values, method="mean")).item()  # with numba an array of one element
         total = (error**2 + truth[name].var() / len(exact)) ** 0.5
         found[f"z-score of {name}"] = float((values.mean() - truth[name].mean()) / total)
     return found

@@ -17,7 +17,8 @@ RULE = (
     "Ours minus the baseline. Two-sided paired t tests over the seeds that both have, corrected by Holm for all "
     f"comparisons of the column (level {LEVEL}); the interval is the 95 % t interval, uncorrected. One seed decides "
     "nothing: the difference then stands with its evaluation error only, 1.96 standard errors over test examples, as "
-    "if the two were independent (they share test examples, so it is rather too wide)."
+    "if the two were independent (they share test examples, so it is rather too wide). No test where only a bound or "
+    "an interval is known."
 )
 
 
@@ -52,10 +53,10 @@ class Difference:
 
 
 def results_of(frame: pandas.DataFrame, run: str, metric: str) -> pandas.DataFrame:
-    """Seed -> value, standard_error, protocol, status, reason at the last round."""
+    """Seed -> value, low, standard_error, protocol, status, reason at the last round."""
     rows = frame.loc[(frame.run == run) & (frame.metric == metric) & frame.final]
-    found = rows.set_index("seed")[["value", "standard_error", "protocol", "status", "reason"]]
-    return found.astype({"value": float, "standard_error": float})
+    found = rows.set_index("seed").reindex(columns=["value", "low", "standard_error", "protocol", "status", "reason"])
+    return found.astype({"value": float, "low": float, "standard_error": float})
 
 
 def measure(found: Difference, ours: pandas.DataFrame, theirs: pandas.DataFrame) -> None:
@@ -69,6 +70,10 @@ def measure(found: Difference, ours: pandas.DataFrame, theirs: pandas.DataFrame)
     if set(ours.protocol) != set(theirs.protocol):
         found.verdict, found.reason = "no test", f"protocols differ: {ours.protocol.iloc[0]}, {theirs.protocol.iloc[0]}"
         return
+    for rows, who in ((ours, found.run), (theirs, found.baseline)):
+        if rows.low.notna().any():
+            found.verdict, found.reason = "no test", f"of {who} only a bound or an interval is known"
+            return
     pairs = ours.merge(theirs, left_index=True, right_index=True, suffixes=("", "_baseline"))
     found.seeds = len(pairs)
     if not found.seeds:

@@ -2,19 +2,21 @@
 
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy
 import pandas
 from scipy import stats
 
+from benchmarks import catalogue
 from benchmarks.config import Claim, Quantity
 from benchmarks.suite import Suite
 
 RULE = (
     "One-sided paired t tests over seeds, corrected by Holm for the number of claims of the paper in this profile "
     "(level 0.05). Supported or contradicted needs two seeds or more and a corrected p below the level; a spread "
-    "over seeds is compared by an F test. The size of an effect is its mean over its standard deviation over seeds (of "
+    "over seeds is compared by an F test. Where only an interval is known that holds a number, its less favourable end "
+    "counts. The size of an effect is its mean over its standard deviation over seeds (of "
     "two spreads, their ratio). With one seed a claim stays undecided, and the difference is shown."
 )
 LEVEL = 0.05
@@ -35,45 +37,65 @@ class Outcome:
     p_against: float | None = None
     verdict: str = "undecided"
     reason: str = ""
+    beside: list[str] = field(default_factory=list)
 
 
-def seeds_of(frame: pandas.DataFrame, quantity: Quantity) -> pandas.Series:
-    """Value (or detail) by seed, where there is one."""
+def seeds_of(frame: pandas.DataFrame, quantity: Quantity) -> pandas.DataFrame:
+    """By seed: `value` (or detail), and the ends `low` and `high` between which the truth lies, infinite if unknown."""
     if quantity.minus is not None:
         one, other = (quantity.model_copy(update={"run": run, "minus": None}) for run in (quantity.run, quantity.minus))
-        return (seeds_of(frame, one) - seeds_of(frame, other)).dropna()
+        return difference(seeds_of(frame, one), seeds_of(frame, other))
     rows = frame.loc[(frame.run == quantity.run) & (frame.metric == quantity.metric) & frame.final]
     rows = rows.loc[rows.status == "ok"].set_index("seed")
-    if quantity.detail is None:
-        return rows.value.astype(float)
-    return rows.details.map(lambda text: float(json.loads(text)[quantity.detail]))
+    rows = rows.reindex(columns=list(dict.fromkeys([*rows.columns, "low", "high"])))  # older results have no bounds
+    if quantity.detail is not None:
+        values = rows.details.map(lambda text: float(json.loads(text)[quantity.detail])).astype(float)
+        return pandas.DataFrame({"value": values, "low": values, "high": values})
+    value, low, high = (rows[name].astype(float) for name in ("value", "low", "high"))
+    high = high.where(high.notna(), value.where(low.isna(), math.inf))
+    return pandas.DataFrame({"value": value, "low": low.where(low.notna(), value), "high": high})
 
 
-def t_test(outcome: Outcome, differences: numpy.ndarray) -> None:
-    """Fill in effect, 95 % interval and both one-sided p values of `differences` > 0."""
-    outcome.effect, outcome.seeds = float(differences.mean()), len(differences)
-    if len(differences) < 2:
-        outcome.reason = "one seed" if len(differences) else "no seeds"
+def difference(one: pandas.DataFrame, other: pandas.DataFrame) -> pandas.DataFrame:
+    """The first less the second, of the seeds that both have."""
+    found = pandas.DataFrame(
+        {"value": one.value - other.value, "low": one.low - other.high, "high": one.high - other.low}
+    )
+    return found.dropna(subset=["value"])
+
+
+def above_zero(values: numpy.ndarray) -> float:
+    """One-sided p value of a mean above 0 (t test); 1 where a value has no lower end."""
+    if not numpy.isfinite(values).all():
+        return 1.0
+    error = values.std(ddof=1) / math.sqrt(len(values))
+    return float(stats.t.sf(values.mean() / error, len(values) - 1)) if error else float(values.mean() <= 0)
+
+
+def t_test(outcome: Outcome, found: pandas.DataFrame) -> None:
+    """Fill in effect, 95 % interval and both one-sided p values of values > 0, each from the less favourable ends."""
+    outcome.effect, outcome.seeds = float(found.value.mean()), len(found)
+    if len(found) < 2:
+        outcome.reason = "one seed" if len(found) else "no seeds"
         return
-    error = differences.std(ddof=1) / math.sqrt(len(differences))
-    if error == 0:
-        outcome.p_for, outcome.p_against = float(outcome.effect <= 0), float(outcome.effect >= 0)
-        outcome.low = outcome.high = outcome.effect
-        return
-    half = stats.t.ppf(0.975, len(differences) - 1) * error
-    outcome.size = float(outcome.effect / differences.std(ddof=1))
-    outcome.low, outcome.high = outcome.effect - half, outcome.effect + half
-    outcome.p_for = float(stats.t.sf(outcome.effect / error, len(differences) - 1))
-    outcome.p_against = 1 - outcome.p_for
+    half = float(stats.t.ppf(0.975, len(found) - 1) * found.value.std() / math.sqrt(len(found)))
+    outcome.size = float(outcome.effect / found.value.std()) if half else None
+    outcome.low, outcome.high = float(found.low.mean()) - half, float(found.high.mean()) + half
+    outcome.p_for, outcome.p_against = above_zero(found.low.to_numpy()), above_zero(-found.high.to_numpy())
 
 
-def inside_test(outcome: Outcome, values: numpy.ndarray, low: float, high: float) -> None:
+def inside_test(outcome: Outcome, found: pandas.DataFrame, low: float, high: float) -> None:
     """Are the values between the bounds? Tests the distance to the nearer bound, shows the values themselves."""
-    t_test(outcome, numpy.minimum(values - low, high - values))
-    outcome.effect = float(values.mean())
+
+    def room(least: pandas.Series, most: pandas.Series) -> numpy.ndarray:
+        return numpy.minimum((least - low).to_numpy(), (high - most).to_numpy())
+
+    worst, best = room(found.low, found.high), room(found.high, found.low)
+    t_test(outcome, pandas.DataFrame({"value": room(found.value, found.value), "low": worst, "high": best}))
+    outcome.effect = float(found.value.mean())
     if outcome.low is not None:
-        half = float(stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / math.sqrt(len(values)))
-        outcome.low, outcome.high = outcome.effect - half, outcome.effect + half
+        half = float(stats.t.ppf(0.975, len(found) - 1) * found.value.std() / math.sqrt(len(found)))
+        outcome.low, outcome.high = float(found.low.mean()) - half, float(found.high.mean()) + half
 
 
 def spread_test(outcome: Outcome, greater: pandas.Series, than: pandas.Series) -> None:
@@ -95,21 +117,50 @@ def measure(name: str, claim: Claim, frame: pandas.DataFrame) -> Outcome:
     if claim.greater is not None and claim.than is not None:
         greater, than = seeds_of(frame, claim.greater), seeds_of(frame, claim.than)
         if claim.greater.statistic == "sd over seeds":
-            spread_test(outcome, greater, than)
+            if any((rows.high > rows.low).any() for rows in (greater, than)):
+                outcome.reason = "the values are known within intervals only: their spreads are not"
+            else:
+                spread_test(outcome, greater.value, than.value)
             return outcome
-        paired = pandas.concat([greater, than], axis=1, join="inner").to_numpy()
-        values = paired[:, 0] - paired[:, 1]
+        found = difference(greater, than)
     elif claim.value is not None:
-        values = seeds_of(frame, claim.value).to_numpy()
+        found = seeds_of(frame, claim.value)
     else:
-        values = numpy.empty(0)
-    if len(values) == 0:
-        outcome.reason = "not run: no seed has the numbers"
+        found = pandas.DataFrame()
+    outcome.beside = beside(frame, claim)
+    if len(found) == 0:
+        outcome.reason = f"not run: {why_none(frame, claim)}"
     elif claim.between is not None:
-        inside_test(outcome, values, *claim.between)
+        inside_test(outcome, found, *claim.between)
     else:
-        t_test(outcome, values - claim.by)
+        t_test(outcome, found - claim.by)
     return outcome
+
+
+def why_none(frame: pandas.DataFrame, claim: Claim) -> str:
+    """Why a number that the claim needs is not there."""
+    for quantity in filter(None, (claim.greater, claim.than, claim.value)):
+        for run in quantity.runs():
+            rows = frame.loc[(frame.run == run) & (frame.metric == quantity.metric) & frame.final]
+            if len(rows) and not (rows.status == "ok").any() and "reason" in rows and rows.reason.iloc[0]:
+                return f"{run}: {rows.reason.iloc[0]}"
+    return "no seed has the numbers"
+
+
+def beside(frame: pandas.DataFrame, claim: Claim) -> list[str]:
+    """What to know of the numbers that the claim rests on: how far they can be off (AIS: BDMC's gap), or cannot be."""
+    lines = []
+    for quantity in filter(None, (claim.greater, claim.than, claim.value)):
+        declared = catalogue.metrics().get(quantity.metric)
+        metric = declared.literals.get("beside") if declared else None
+        for run in quantity.runs() if metric else ():
+            rows = frame.loc[(frame.run == run) & (frame.metric == metric) & frame.final & (frame.status == "ok")]
+            if len(rows):
+                lines.append(f"{metric} of {run}: {rows.value.mean():+.2f} ± {rows.standard_error.mean():.2f}")
+        for run in quantity.runs() if "kind" in frame else ():
+            rows = frame.loc[(frame.run == run) & (frame.metric == quantity.metric) & frame.final]
+            lines += [f"{run}: {text}" for text in rows.loc[rows.kind == "impossible"].warning.unique()]
+    return lines
 
 
 def holm(p_values: list[float]) -> list[float]:

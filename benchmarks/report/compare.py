@@ -1,5 +1,6 @@
 """Cells against published values: mean, spread, difference, verdict. The rules are printed in the report."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -14,6 +15,8 @@ from benchmarks.report import ranking, verdicts
 from benchmarks.report.frame import PENDING
 from benchmarks.report.verdicts import Published
 from benchmarks.suite import Suite
+
+MARKS = {"lower bound": "≥", "upper bound": "≤", "estimate": "≈", "impossible": "!"}
 
 
 @dataclass
@@ -36,6 +39,10 @@ class Cell:
     values: dict[int, float] = field(default_factory=dict)  # seed -> value
     margin: float | None = None  # of the equivalence test
     bias: str = ""  # what is known of the metric's own bias
+    low: float | None = None  # of an interval that holds the truth, however biased the estimate is
+    high: float | None = None  # None beside a `low`: nothing is known above it
+    images: int | None = None  # over which the metric averages
+    warning: str = ""  # what a reader must know before using the number
     tie: str = ""  # place among the rows of its column, "1" or "2–4": no telling apart within a range
 
     @property
@@ -47,10 +54,8 @@ class Cell:
 
     @property
     def mark(self) -> str:
-        """≥ or ≤ of a bound, ≈ of an estimate."""
-        if self.kind == "bound":
-            return "≤" if catalogue.metrics()[self.metric].literals.get("better") == "lower" else "≥"
-        return "≈" if self.kind == "estimate" else ""
+        """≥ or ≤ of a bound, ≈ of an estimate, ! of what cannot be."""
+        return MARKS.get(self.kind, "")
 
     @property
     def half_width(self) -> float | None:
@@ -64,6 +69,8 @@ def number(value: float | None) -> str:
     """Four significant digits, at most four decimals."""
     if value is None:
         return ""
+    if math.isinf(value):
+        return "∞" if value > 0 else "-∞"
     return f"{value:.4f}" if abs(value) < 10 else f"{value:.2f}"
 
 
@@ -110,6 +117,9 @@ def judge(suite: Suite, cell: Cell, row: Address) -> str:
         return "no published value"
     if row.cited:
         return "cited, other network"
+    if cell.kind == "impossible" or cell.low is not None:
+        cell.reason = "; ".join(filter(None, (cell.reason, cell.warning or "known within an interval only")))
+        return "no verdict"
     name, _ = suite.dataset_of(cell.run)
     stand_in = name != suite.run(cell.run).dataset
     if cell.caveats and (stand_in or suite.profile.max_steps or not suite.budget(cell.run).verdict):
@@ -119,9 +129,14 @@ def judge(suite: Suite, cell: Cell, row: Address) -> str:
     return found.verdict
 
 
+def with_reach(frame: pandas.DataFrame) -> list[str]:
+    """The frame's columns, and those of bounds and warnings that older results lack."""
+    return list(dict.fromkeys([*frame.columns, "low", "high", "kind", "warning", "n"]))
+
+
 def fill(suite: Suite, frame: pandas.DataFrame, run: str, metric: str, row: Address) -> Cell:
     """The cell of (run, metric), over seeds."""
-    rows = frame.loc[(frame.run == run) & (frame.metric == metric) & frame.final]
+    rows = frame.loc[(frame.run == run) & (frame.metric == metric) & frame.final].reindex(columns=with_reach(frame))
     good = rows.loc[rows.status == "ok"]
     cell = Cell(run=run, metric=metric, caveats=caveats(suite, run))
     if len(rows) == 0:  # collected with other tables in mind
@@ -142,6 +157,21 @@ def fill(suite: Suite, frame: pandas.DataFrame, run: str, metric: str, row: Addr
         cell.caveats = [*cell.caveats, f"n = {int(first.images)} images{labelled}"]
     cell.bias = catalogue.metrics()[metric].literals.get("bias", "")
     cell.kind, cell.unit, cell.protocol = first.kind, first.unit, first.protocol
+    usual = catalogue.metrics()[metric].literals.get("kind", "estimate")
+    kinds = set(good.kind) - {usual}  # of one seed, then of the mean
+    cell.kind = "impossible" if "impossible" in kinds else next(iter(sorted(kinds)), usual)
+    cell.images = None if pandas.isna(first.n) else int(first.n)
+    warned = [text for text in good.warning if isinstance(text, str) and text]
+    cell.warning = warned[0] if warned else ""
+    if 0 < len(warned) < len(good):
+        cell.warning = f"{len(warned)} of {len(good)} seeds: {cell.warning}"
+    elif len(set(warned)) > 1:
+        cell.warning += f" (seed {int(first.seed)})"
+    if good.low.notna().any():
+        cell.low = float(good.low.fillna(good.value).mean())
+        cell.high = float(good.high.fillna(good.value).mean())
+        if (good.low.notna() & good.high.isna()).any():  # a bound: nothing else is known of the mean
+            cell.mean, cell.high, cell.spread, cell.error, cell.values = cell.low, None, None, None, {}
     if len(good) < len(rows):
         cell.reason = f"{len(rows) - len(good)} of {len(rows)} seeds failed"
     return cell
@@ -173,11 +203,19 @@ def table_cells(suite: Suite, frame: pandas.DataFrame, name: str, table: Table) 
 
 
 def refuse_mixture(name: str, cells) -> None:
-    """SuiteError if cells of one metric were measured by different protocols."""
+    """SuiteError if cells of one metric have different protocols, or one run's likelihoods are of different images."""
     protocols: dict[str, str] = {}
-    for cell in cells:
-        if cell.mean is not None and protocols.setdefault(cell.metric, cell.protocol) != cell.protocol:
+    images: dict[str, Cell] = {}
+    for cell in (cell for cell in cells if cell.mean is not None):
+        if protocols.setdefault(cell.metric, cell.protocol) != cell.protocol:
             raise SuiteError(
                 f"table {name}: {cell.metric} mixes the protocols {protocols[cell.metric]!r} and "
                 f"{cell.protocol!r}; evaluate again with one"
             )
+        if catalogue.metrics()[cell.metric].literals.get("likelihood"):
+            other = images.setdefault(cell.run, cell)
+            if other.images != cell.images:
+                raise SuiteError(
+                    f"table {name}: {cell.run}: {other.metric} is of {other.images} test images, {cell.metric} of "
+                    f"{cell.images}; evaluate both on the same"
+                )

@@ -74,9 +74,13 @@ def plane_densities(suite: Suite, figure: Figure, frame: pandas.DataFrame) -> Dr
 
 
 def kl_curves(suite: Suite, figure: Figure, frame: pandas.DataFrame) -> Drawing:
-    """Figure 3: both directions of the k-NN KL against iterations, mean and range over seeds."""
-    drawing, axes = plt.subplots(1, 2, figsize=(9, 3.6))
-    directions = {"kl_to_posterior": "KL(q || HMC), nats", "kl_from_posterior": "KL(HMC || q), nats"}
+    """Figure 3: KL against iterations, mean and range over seeds: our estimate, and both directions by k-NN."""
+    drawing, axes = plt.subplots(1, 3, figsize=(13, 3.6))
+    directions = {
+        "kl_to_posterior": "KL(q || posterior), nats",
+        "kl_to_posterior_knn": "KL(q || HMC) by k-NN, as in the paper",
+        "kl_from_posterior_knn": "KL(HMC || q) by k-NN",
+    }
     for axis, (metric, title) in zip(axes, directions.items(), strict=True):
         for colour, (label, run) in zip(COLOURS, figure.runs.items(), strict=False):
             rows = frame.loc[(frame.run == run) & (frame.metric == metric) & (frame.status == "ok") & (frame.step > 0)]
@@ -84,13 +88,15 @@ def kl_curves(suite: Suite, figure: Figure, frame: pandas.DataFrame) -> Drawing:
                 continue
             grouped = rows.groupby("step").value
             axis.plot(grouped.mean(), color=colour, label=f"{label}, {rows.seed.nunique()} seeds")
-            axis.fill_between(grouped.min().index, grouped.min(), grouped.max(), color=colour, alpha=0.2, lw=0)
+            low, high = rows.low.fillna(rows.value), rows.high.fillna(rows.value)  # of what is known in between only
+            least, most = low.groupby(rows.step).min(), high.groupby(rows.step).max()
+            axis.fill_between(least.index, least, most, color=colour, alpha=0.2, lw=0)
         axis.set_xlabel("iteration")
         axis.set_title(title)
         axis.set_yscale("log")
     axes[0].axhline(numpy.log(2), color="grey", lw=0.8, ls=":")
     axes[0].annotate("log 2: one perfect mode", (0, numpy.log(2) * 1.05), fontsize=7, color="grey")
-    axes[1].legend(frameon=False, fontsize=7)
+    axes[2].legend(frameon=False, fontsize=7)
     return drawing
 
 

@@ -1,5 +1,6 @@
 """Small inline drawings of an interval beside what it is compared with."""
 
+import math
 from collections.abc import Iterable, Sequence
 
 from markupsafe import Markup
@@ -43,7 +44,9 @@ def of_outcome(outcome: Outcome) -> Markup:
     """A claim's effect over the values that would support it by its sign, nothing without an effect."""
     if outcome.effect is None:
         return Markup()
-    interval = (outcome.low, outcome.high) if outcome.low is not None and outcome.high is not None else None
+    interval = None
+    if outcome.low is not None and outcome.high is not None and math.isfinite(outcome.high - outcome.low):
+        interval = outcome.low, outcome.high
     words = f"effect {number(outcome.effect)}"
     if interval:
         words += f", 95 % interval {number(interval[0])} to {number(interval[1])}"

@@ -152,14 +152,19 @@ def environment() -> Environment:
 
 
 def facts(frame: pandas.DataFrame) -> dict[str, Any]:
-    """How the numbers were made: versions, commit, day, hardware, time."""
-    trained = frame.loc[frame.train_status == "ok"].drop_duplicates(["run", "seed"])
+    """How the numbers were made: days, hardware, time; commits and sets of versions, each with its trainings' number.
+
+    `commits` is [(commit, number)], `versions` [({package: version}, number)]; most trainings first.
+    """
+    trained = runs.trainings(frame)
     if trained.empty:
-        return {"versions": {}, "commit": "", "started": "", "hardware": [], "seconds": 0.0}
+        return {"versions": [], "commits": [], "started": "", "hardware": [], "seconds": 0.0}
+    days = sorted({str(started)[:10] for started in trained.started if started})
+    versions = Counter(json.dumps(json.loads(text), sort_keys=True) for text in trained.versions)
     return {
-        "versions": json.loads(trained["versions"].iloc[0]),
-        "commit": trained["commit"].iloc[0],
-        "started": str(trained["started"].max())[:10],
+        "versions": [(json.loads(text), number) for text, number in versions.most_common()],
+        "commits": Counter(runs.commit_of(row) for row in trained.itertuples()).most_common(),
+        "started": " to ".join(dict.fromkeys((days[0], days[-1]))) if days else "",
         "hardware": sorted({f"{d} {h}".strip() for d, h in zip(trained.device, trained.hardware, strict=True)}),
         "seconds": float(trained.seconds.sum()),
     }
@@ -184,6 +189,7 @@ def render(suite: Suite) -> Path:
         "stand_ins": {name: compare.stand_ins(suite, compare.runs_of(grid)) for name, grid in grids.items()}
         | {name: compare.stand_ins(suite, figure.runs.values()) for name, figure in suite.figures.items()},
         "runs": runs.entries(suite, frame, folder),
+        "mixtures": {name: runs.mixtures(frame, grid) for name, grid in grids.items()},
     }
     templates = environment()
     for name in grids:

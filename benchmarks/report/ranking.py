@@ -49,7 +49,7 @@ def rank(cells: Iterable, share_of) -> None:
     """Fill in `tie` of the cells that can be compared; `share_of` gives the share of the data a run is trained on."""
     groups: dict[tuple, list] = {}
     for cell in cells:
-        if len(cell.values) > 1:
+        if len(cell.values) > 1 and cell.low is None:  # a bound has no place
             groups.setdefault((cell.metric, cell.protocol, share_of(cell.run)), []).append(cell)
     for (metric, *_), group in groups.items():
         better = catalogue.metrics()[metric].literals.get("better", "neither")

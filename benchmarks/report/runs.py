@@ -1,10 +1,12 @@
-"""What the page says of each run (protocol, cost, command) and of each method (its card, from its declarations)."""
+"""What the page says of each run (protocol, cost, command, origin) and of each method (its card, from its literals)."""
 
 import ast
 import inspect
 import json
 import shlex
 from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,76 @@ from benchmarks import catalogue, systems
 from benchmarks.report import compare, pictures
 from benchmarks.report.compare import Cell
 from benchmarks.suite import Suite
+
+
+@dataclass
+class Mixture:
+    """The origins of the trainings behind one table, where there is more than one: environments, or commits."""
+
+    what: str  # environment or commit
+    groups: dict[str, list[str]]  # origin -> a line for each run, with its seeds; most trainings first
+
+    @property
+    def count(self) -> str:
+        """`3 environments`; trainings whose origin was not recorded may be of any, and are not counted as one."""
+        known = sum("recorded" not in origin for origin in self.groups)
+        words = f"{known} {self.what}{'s' if known != 1 else ''}"
+        return words if known == len(self.groups) else f"{words} and some that was not recorded"
+
+
+def trainings(frame: pandas.DataFrame) -> pandas.DataFrame:
+    """A row for each finished training (run, seed) of the frame of results."""
+    return frame.loc[frame.train_status == "ok"].drop_duplicates(["run", "seed"])
+
+
+def seeds_in_words(seeds: list[int]) -> str:
+    """`seed 0` or `seeds 0, 1`, in ascending order."""
+    return f"seed{'s' if len(seeds) > 1 else ''} {', '.join(str(seed) for seed in sorted(seeds))}"
+
+
+def by_seed(rows: pandas.DataFrame, says: Callable[[Any], str]) -> str:
+    """What `says` makes of the rows of one run, a row for each seed; where seeds differ, each answer with its seeds."""
+    found: dict[str, list[int]] = {}
+    row: Any
+    for row in rows.itertuples():
+        found.setdefault(says(row), []).append(int(row.seed))
+    if len(found) < 2:
+        return next(iter(found), "")
+    return "; ".join(f"{text or 'unknown'} ({seeds_in_words(seeds)})" for text, seeds in found.items())
+
+
+def commit_of(row: Any) -> str:
+    """The commit of a training's code, ten digits of it, and whether files were changed since."""
+    commit = str(row.commit)[:10] if pandas.notna(row.commit) and row.commit else "no commit recorded"
+    changed = pandas.notna(row.dirty) and bool(row.dirty)
+    return f"{commit} with uncommitted changes" if changed else commit
+
+
+def environment_of(row: Any) -> str:
+    """The environment of a training: ten digits of the hash of its packages, and the kind of device."""
+    known = pandas.notna(row.environment_sha256) and row.environment_sha256
+    packages = f"packages {row.environment_sha256[:10]}" if known else "packages not recorded"
+    return f"{packages}, on {row.device}"
+
+
+def mixtures(frame: pandas.DataFrame, grid: list[list[Cell]]) -> list[Mixture]:
+    """Where the trainings behind a table's cells differ in environment (packages or device) or in code (commit).
+
+    `frame` has the columns run, seed, train_status, environment_sha256, device, commit and dirty. Empty if all
+    trainings have one origin. Trainings whose packages or commit were not recorded are a group of their own.
+    """
+    trained = trainings(frame.loc[frame.run.isin(compare.runs_of(grid))])
+    found = []
+    for what, origin in (("environment", environment_of), ("commit", commit_of)):
+        groups: dict[str, dict[str, list[int]]] = {}
+        row: Any
+        for row in trained.itertuples():
+            groups.setdefault(origin(row), {}).setdefault(row.run, []).append(int(row.seed))
+        if len(groups) > 1:
+            largest = sorted(groups.items(), key=lambda group: -sum(len(seeds) for seeds in group[1].values()))
+            lines = {key: [f"{run}, {seeds_in_words(s)}" for run, s in sorted(of.items())] for key, of in largest}
+            found.append(Mixture(what, lines))
+    return found
 
 
 def deviations(suite: Suite, run: str) -> list[str]:
@@ -50,29 +122,42 @@ def energy(rows: pandas.DataFrame) -> float | None:
     return sum(known) if known else None
 
 
+def energy_source(rows: pandas.DataFrame) -> str:
+    """What energy was read from, and of how many of the seeds, where it could not be read of all."""
+    text, known = by_seed(rows, lambda row: str(row.energy_source or "")), len(rows["energy_kwh"].dropna())
+    return f"{text}; {known} of {len(rows)} seeds" if 0 < known < len(rows) else text
+
+
 def entries(suite: Suite, frame: pandas.DataFrame, folder: Path) -> dict[str, dict[str, Any]]:
-    """Run -> status, cost, command, deviations; writes its learning curves."""
+    """Run -> status, cost, origin, command, deviations, told by seed where seeds differ; writes learning curves."""
     found = {}
     for run in sorted(suite.wanted):
         rows = frame.loc[frame.run == run].drop_duplicates("seed").sort_values("seed")
-        first = rows.iloc[0]
+        first = rows.iloc[0]  # method and dataset are the run's, whatever became of the seed
         trained = rows.loc[rows.train_status == "ok"]
+        made = trained if len(trained) else rows
+        shares = (100 * made.steps / made.paper_steps).loc[made.paper_steps > 0]
         found[run] = {
             "method": first.method,
             "dataset": first.dataset,
             "status": ", ".join(sorted(set(rows.train_status))),
-            "reason": next((r for r in rows.train_reason if r), ""),
+            "reason": by_seed(rows.loc[rows.train_reason.astype(bool)], lambda row: row.train_reason),
             "seeds": list(rows.seed),
-            "steps": int(first.steps),
-            "share": float(100 * first.steps / first.paper_steps) if first.paper_steps else None,
+            "steps": float(made.steps.mean()),
+            "rounds": by_seed(made, lambda row: f"{int(row.steps):,}"),
+            "share": float(shares.mean()) if len(shares) else None,
             "seconds": float(trained.seconds.mean()) if len(trained) else None,
             "rate": float(trained.images_per_second.mean()) if len(trained) else None,
             "memory": float(trained.peak_memory_mib.max()) if len(trained) else None,
             "gpu_hours": gpu_hours(trained),
             "energy": energy(trained),
-            "energy_source": str(first["energy_source"] or ""),
-            "hardware": f"{first.device} {first.hardware}, {first.threads} thread(s), {first.precision}",
-            "parameters": ", ".join(f"{k} {v:,}" for k, v in json.loads(first.parameters).items()),
+            "energy_source": energy_source(trained),
+            "hardware": by_seed(
+                made, lambda row: f"{row.device} {row.hardware}, {row.threads} thread(s), {row.precision}"
+            ),
+            "environment": by_seed(trained, environment_of),
+            "commit": by_seed(trained, commit_of),
+            "parameters": by_seed(made, parameters),
             "latent_dim": suite.latent_dim(run),
             "command": command(suite, run),
             "deviations": deviations(suite, run),
@@ -80,6 +165,11 @@ def entries(suite: Suite, frame: pandas.DataFrame, folder: Path) -> dict[str, di
             "curves": pictures.curves(suite, run, folder),
         }
     return found
+
+
+def parameters(row: Any) -> str:
+    """Number of parameters of each component of a training."""
+    return ", ".join(f"{name} {count:,}" for name, count in json.loads(row.parameters).items())
 
 
 def verdicts(grids: dict[str, list[list[Cell]]]) -> dict[str, Counter[str]]:

@@ -12,15 +12,17 @@ LATEX = str.maketrans({"%": r"\%", "_": r"\_", "&": r"\&", "#": r"\#", "~": r"\t
 
 
 def ours(cell: Cell) -> str:
-    """Our number with its mark, spread over seeds or standard error, and n."""
+    """Our number with its mark, spread over seeds or standard error, n, enclosure and warning."""
     if cell.mean is None:
         return cell.reason and f"{cell.verdict}: {cell.reason}"
     text = f"{cell.mark} {number(cell.mean)}".strip()
     if cell.spread is not None:
-        return f"{text} ± {number(cell.spread)} (n={cell.seeds})"
-    if cell.error is not None:
-        return f"{text} ± {number(cell.error)} s.e."
-    return text
+        text = f"{text} ± {number(cell.spread)} (n={cell.seeds})"
+    elif cell.error is not None:
+        text = f"{text} ± {number(cell.error)} s.e."
+    if cell.low is not None and cell.high is not None:
+        text = f"{text}, between {number(cell.low)} and {number(cell.high)}"
+    return f"{text} ({cell.warning})" if cell.warning else text
 
 
 def paper(cell: Cell) -> str:
@@ -35,7 +37,7 @@ def paper(cell: Cell) -> str:
 def verdict(cell: Cell) -> str:
     """Verdict with what stands in the way of one."""
     if cell.verdict == "no verdict":
-        return "no verdict (" + "; ".join(cell.caveats) + ")"
+        return "no verdict (" + "; ".join([*cell.caveats, *filter(None, [cell.reason])]) + ")"
     return cell.verdict
 
 
@@ -90,6 +92,9 @@ def csv(name: str, table: Table, grid: list[list[Cell]]) -> pandas.DataFrame:
                     "ours": cell.mean,
                     "sd_over_seeds": cell.spread,
                     "standard_error": cell.error,
+                    "low": cell.low,
+                    "high": cell.high,
+                    "warning": cell.warning,
                     "seeds": cell.seeds,
                     "half_width_95": cell.half_width,
                     "place": cell.tie,

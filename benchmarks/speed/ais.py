@@ -33,7 +33,8 @@ def once(decoder, x_shape, chains: int, temperatures: int, precision: str) -> fl
     with torch.no_grad():
         z = start.draw()
         value, grad = likelihood(z, True)
-        assert value is not None
+        if value is None:
+            raise TypeError("a likelihood that is asked for its value must give one")
         steps = Steps(torch.full((1, chains), 0.05))
         began = time.perf_counter()
         run_chain(schedule(temperatures, "linear"), State(z, value, grad), start, likelihood, steps, 10)

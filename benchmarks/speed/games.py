@@ -69,7 +69,7 @@ def scores(run: str, seeds: int) -> None:
 
     tune_process(2)
     suite, found = Suite("quick"), {}
-    metrics = [m for m in METRICS if m in suite.metric_options(run)]
+    metrics = [m for m in METRICS if m in suite.metric_options(run) and suite.serves(run, m)]
     for seed in range(seeds):
         for precision in ("float32", "bfloat16"):
             specification = suite.specification(run)

@@ -1,0 +1,29 @@
+"""KL(q || p) by k nearest neighbours, as the AVB paper measured it: for beside its figure 3."""
+
+from typing import Literal
+
+from benchmarks.jobs.trained import Estimate, Trained
+from benchmarks.metrics import kl_to_posterior
+from benchmarks.metrics.knn import knn_terms
+
+NEEDS = ("encode", "problem")
+UNIT = "nats"
+KIND = "estimate"
+BETTER = "lower"
+BIAS = "downward, by more than the differences between methods: read `kl_to_posterior`"
+ERROR = "over draws; the bias is far larger"
+EVERY_SNAPSHOT = True
+
+
+def evaluate(trained: Trained, *, n: int = 10_000, k: int = 3, reference: Literal["hmc", "exact"] = "hmc") -> Estimate:
+    """Against the reference's draws; problems without HMC have an exact sampler."""
+    kind = reference if trained.dataset == "eight-schools" else "exact"
+    terms = knn_terms(kl_to_posterior.draws_of(trained, n), trained.reference_draws(n, kind), k)
+    value, protocol = float(terms.mean()), f"k-NN k={k}, n={n}, {kind} reference"
+    if not trained.final:
+        return Estimate(value, float(terms.std() / n**0.5), n, protocol)
+    better = kl_to_posterior.evaluate(trained, n=n, k=k)
+    known = f"{better.value:.4g}" if better.low is None else f"{better.low:.4g} to {better.high:.4g}"
+    warning = f"as the paper measured it, by k-NN; {known} by `kl_to_posterior`"
+    details: dict[str, float | str] = {"error": value - better.value}
+    return Estimate(value, float(terms.std() / n**0.5), n, protocol, details, warning=warning)

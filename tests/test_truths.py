@@ -1,0 +1,75 @@
+"""Quick's own trainings against values that were computed outside the suite (nats).
+
+Slow, as it trains for about a minute: it is the one test of the whole way from YAML to a number with the right value.
+"""
+
+from pathlib import Path
+
+import pytest
+import torch
+from mixture_kl import recomputed
+
+from benchmarks import catalogue
+from benchmarks.jobs import evaluate, execute
+from benchmarks.suite import Suite
+
+SUITE = Suite("quick")
+# run -> metric -> the value of each seed, and how near the suite must come
+KNOWN = {
+    "vae-4-point": {
+        "elbo": ([-1.69740, -1.69722, -1.69766], 1e-4),
+        "reconstruction_error": ([0.08711, 0.08556, 0.08747], 1e-4),
+        "log_likelihood": ([-1.56732, -1.56784, -1.56853], 1e-5),
+    },
+    "vb-mean-field-eight-schools": {"kl_to_posterior": ([1.580], 0.03), "kl_from_posterior": ([18.44], 0.05)},
+    "vb-full-rank-eight-schools": {
+        "kl_to_posterior": ([1.183, 1.543], 0.03),
+        "kl_from_posterior": ([23.06, 4.40], 0.1),
+        "mode_share": ([0.0, 0.0], 0.01),  # one mode, and one blob between the two
+    },
+    "vae-grey-mnist": {"rmse": ([1.34121], 1e-4)},
+}
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """(run, seed) -> the trained method as metrics see it, trained once."""
+    folder, found = tmp_path_factory.mktemp("quick"), {}
+
+    def of(run, seed):
+        if (run, seed) not in found:
+            place = folder / "results" / run / f"seed{seed}"
+            record = execute.train(SUITE.specification(run), seed, "quick", place, root=Path("data"), device_name="cpu")
+            assert record.status == "ok", record.reason
+            references = folder / "results" / "references"
+            found[run, seed] = evaluate.open_trained(record, place, Path("data"), references, torch.device("cpu"))
+        return found[run, seed]
+
+    return of
+
+
+def measured(trained, run, seed, metric):
+    options = SUITE.metric_options(run)[metric]["options"]
+    result = evaluate.run_metric(catalogue.metrics()[metric], trained(run, seed), options, 0, seed)
+    assert result.status == "ok", result.reason
+    return result
+
+
+@pytest.mark.parametrize(("run", "metric"), [(run, metric) for run, metrics in KNOWN.items() for metric in metrics])
+def test_quicks_numbers_are_those_computed_elsewhere(run, metric, trained):
+    values, tolerance = KNOWN[run][metric]
+    for seed, value in enumerate(values):
+        assert measured(trained, run, seed, metric).value == pytest.approx(value, abs=tolerance)
+
+
+@pytest.mark.parametrize("run", ["vae-4-point", "vae-grey-mnist"])
+def test_mixtures_are_those_of_a_separate_script(run, trained):
+    ours = measured(trained, run, 0, "aggregated_kl")
+    value, error = recomputed(trained(run, 0).folder)
+    assert abs(ours.value - value) < 2 * (error**2 + ours.standard_error**2) ** 0.5
+
+
+def test_the_noise_of_the_evaluation_is_below_a_tenth_of_the_spread_over_seeds(trained):
+    for metric, spread in (("elbo", 2.2e-4), ("reconstruction_error", 1.0e-3), ("aggregated_kl", 1.7e-3)):
+        again = [measured(trained, "vae-4-point", 0, metric).value for _ in range(2)]
+        assert abs(again[0] - again[1]) < 0.1 * spread
