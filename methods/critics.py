@@ -105,7 +105,7 @@ class ImageCritic(nn.Module):
 
 
 class PairCritic(nn.Module):
-    """T(x, z): a body on x, a layer on z, joined by fully connected layers (facts 4.4, 4.5: ALI, AS-VAE).
+    """T(x, z): a body on x, a layer on z, joined by fully connected layers (ALI, AS-VAE).
 
     Dropout of x's sub-pixels (`x_dropout`) keeps T from telling x from x alone, which would leave z without a gradient.
     """

@@ -1,4 +1,4 @@
-"""BAVAE on discrete tables with exact critics, and its losses against hand-written ones (facts 2.12)."""
+"""BAVAE on discrete tables with exact critics, and its losses against hand-written ones."""
 
 import pytest
 import torch

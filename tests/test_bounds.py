@@ -62,7 +62,7 @@ def test_kl_exact_of_a_known_gaussian(tmp_path):
     exact = problem.exact_draws(1000, torch.Generator().manual_seed(1))
     assert found.value > 0
     assert found.standard_error is not None
-    # KL >= 0, and at the best mean-field Gaussian it is 1.5812 (facts 6.1): mean, sd found there by the run
+    # KL >= 0, and at the best mean-field Gaussian it is 1.5812: mean, sd found there by the run
     with torch.no_grad():
         method.encoder.mean.copy_(exact.mean(0))
         method.encoder.log_sd.copy_(exact.std(0).log())

@@ -64,8 +64,8 @@ ELSEWHERE = {
     "fid": "test_scores.test_features_and_fid_are_pytorch_fids",
     "classifier_kid": "test_kernel_distance.test_unbiased_and_with_an_error_that_is_the_spread",
     "kid": "test_kernel_distance.test_unbiased_and_with_an_error_that_is_the_spread",
-    "classifier_score": "test_scores.test_inception_score_of_the_facts_sheet",
-    "inception_score": "test_scores.test_inception_score_of_the_facts_sheet",
+    "classifier_score": "test_scores.test_inception_score_of_known_tables",
+    "inception_score": "test_scores.test_inception_score_of_known_tables",
     "rmse": "test_scores.test_sharpness_and_rmse_rank_their_controls",
 }
 

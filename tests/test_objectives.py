@@ -127,7 +127,7 @@ def optimum(loss, width=2, steps=4000):
 
 
 def test_optimal_critic_gives_the_log_ratio():
-    # N(0,1) labelled 1 against N(1,1): T* = 1/2 - x, loss 2 log 2 - 2 JSD = 1.163451 (facts 6.3)
+    # N(0,1) labelled 1 against N(1,1): T* = 1/2 - x, loss 2 log 2 - 2 JSD = 1.163451
     a, b, value = optimum(JensenShannon().loss)
     assert abs(a - 0.5) < 0.03
     assert abs(b + 1) < 0.03

@@ -79,7 +79,7 @@ def test_the_256_masses_of_a_colour_sum_to_one(colour, spread):
     assert torch.allclose(masses, torch.ones_like(masses), atol=1e-9)
 
 
-def test_masses_are_those_of_the_facts_sheet():
+def test_masses_are_those_worked_out_by_hand():
     mixture = LogisticMixture(torch.zeros(1, 3, 1, 1).double(), 1, 1)
     found = mixture.log_prob(torch.tensor([0.0, -1.0]).double().reshape(2, 1, 1, 1)).flatten()
     assert found.tolist() == pytest.approx([-6.234412, -1.310396], abs=1e-6)

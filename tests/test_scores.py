@@ -22,7 +22,7 @@ from methods.data import Images
 from methods.train import Settings, Trainer
 
 
-def test_inception_score_of_the_facts_sheet():
+def test_inception_score_of_known_tables():
     p = numpy.array([[0.7, 0.2, 0.1], [0.1, 0.8, 0.1], [0.2, 0.2, 0.6], [0.9, 0.05, 0.05]])
     assert inception_scores(p, 1)[0] == pytest.approx(1.418836, abs=1e-6)
     assert inception_scores(numpy.full((6, 3), 1 / 3), 2) == pytest.approx([1, 1])

@@ -1,4 +1,4 @@
-"""Cross-entropy between x and its reconstruction, nats, mean over pixels (AVB table 1; facts 4.2)."""
+"""Cross-entropy between x and its reconstruction, nats, mean over pixels (AVB table 1)."""
 
 from torch import Tensor
 

@@ -1,4 +1,4 @@
-"""Root mean squared error of reconstructions (AS-VAE table 2, whose definition is not printed; facts 4.5).
+"""Root mean squared error of reconstructions (AS-VAE table 2, which does not print its definition).
 
 The value is the Euclidean norm of an image's error with pixels in [0, 1], root mean square over images; the
 detail is the error of a sub-pixel on the scale 0 to 255. They differ by the factor sqrt(D) / 255.
