@@ -150,9 +150,9 @@ def average(
     standard error of each example's own value; without noise the mean is exact.
     """
     values = per_example.double()
-    error = 0.0 if noise is None else float(noise.double().square().sum().sqrt() / len(values))
-    if not population:
-        error = float(values.std() / len(values) ** 0.5)
+    error: float | None = 0.0 if noise is None else float(noise.double().square().sum().sqrt() / len(values))
+    if not population:  # one example does not show how examples differ
+        error = float(values.std() / len(values) ** 0.5) if len(values) > 1 else None
     return Estimate(float(values.mean()), error, len(values), protocol, details)
 
 

@@ -24,13 +24,14 @@ class Mixture:
 
     what: str  # environment or commit
     groups: dict[str, list[str]]  # origin -> a line for each run, with its seeds; most trainings first
+    unrecorded: frozenset[str] = frozenset()  # the groups whose origin the records do not say
 
     @property
     def count(self) -> str:
         """`3 environments`; trainings whose origin was not recorded may be of any, and are not counted as one."""
-        known = sum("recorded" not in origin for origin in self.groups)
+        known = len(self.groups) - len(self.unrecorded)
         words = f"{known} {self.what}{'s' if known != 1 else ''}"
-        return words if known == len(self.groups) else f"{words} and some that was not recorded"
+        return words if not self.unrecorded else f"{words} and some that was not recorded"
 
 
 def trainings(frame: pandas.DataFrame) -> pandas.DataFrame:
@@ -76,15 +77,21 @@ def mixtures(frame: pandas.DataFrame, grid: list[list[Cell]]) -> list[Mixture]:
     """
     trained = trainings(frame.loc[frame.run.isin(compare.runs_of(grid))])
     found = []
-    for what, origin in (("environment", environment_of), ("commit", commit_of)):
+    for what, column, origin in (
+        ("environment", "environment_sha256", environment_of),
+        ("commit", "commit", commit_of),
+    ):
         groups: dict[str, dict[str, list[int]]] = {}
+        unrecorded = set()
         row: Any
         for row in trained.itertuples():
             groups.setdefault(origin(row), {}).setdefault(row.run, []).append(int(row.seed))
+            if pandas.isna(getattr(row, column)) or not getattr(row, column):
+                unrecorded.add(origin(row))
         if len(groups) > 1:
             largest = sorted(groups.items(), key=lambda group: -sum(len(seeds) for seeds in group[1].values()))
             lines = {key: [f"{run}, {seeds_in_words(s)}" for run, s in sorted(of.items())] for key, of in largest}
-            found.append(Mixture(what, lines))
+            found.append(Mixture(what, lines, frozenset(unrecorded)))
     return found
 
 
