@@ -66,7 +66,7 @@ class SVAE(CVAE):
         """Terms of the objective [batch] whose mean it is."""
         labelled, others = split_labelled(batch)
         log_q = self.judge(batch.x)[1].log_softmax(1)
-        found = torch.zeros(len(batch.x), device=batch.x.device)  # whatever autocast makes of the terms
+        found = batch.x.new_zeros(len(batch.x))  # in the dtype of the images, whatever autocast makes of the terms
         if batch.y is not None and len(labelled):
             c = batch.y[labelled]
             w = self.alpha * batch.x[0].numel() * len(batch.x) / len(labelled)
