@@ -1,6 +1,5 @@
 """Adversarial autoencoder (Makhzani et al. 2015; AVB section 6.2)."""
 
-import torch
 from torch import Tensor, nn
 
 from methods.game import Batch, Player
@@ -48,7 +47,8 @@ class AAE(Method):
     def adversary_loss(self, batch: Batch) -> Tensor:
         """Eq. 6.3: aggregated posterior against prior."""
         z = self.encode(batch.x)
-        return says_one(self.adversary(batch.x, z)) + says_zero(self.adversary(batch.x, torch.randn_like(z)))
+        z_p = self.decoder.sample_prior(len(z), z.device)
+        return says_one(self.adversary(batch.x, z)) + says_zero(self.adversary(batch.x, z_p))
 
     def encoder_loss(self, batch: Batch) -> Tensor:
         """The encoder's codes should look like the prior's."""

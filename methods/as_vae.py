@@ -34,8 +34,9 @@ class Symmetric(LikelihoodMethod):
     def critic_r_loss(self, critic: nn.Module, batch: Batch) -> Tensor:
         """Eq. 5: q(x, z) against p(x)p(z): generated x, and z of other draws of the prior."""
         with torch.no_grad():  # only the critic moves: no graph through the networks is needed
-            (x, z), (x_p, z_p) = self.encoder_pair(batch), self.decoder_pair(batch)
-        return says_one(critic(x, z)) + says_zero(critic(x_p, torch.randn_like(z_p)))
+            (x, z), (x_p, _) = self.encoder_pair(batch), self.decoder_pair(batch)
+            other = self.decoder.sample_prior(len(x_p), x_p.device)
+        return says_one(critic(x, z)) + says_zero(critic(x_p, other))
 
     def critic_g_loss(self, critic: nn.Module, batch: Batch) -> Tensor:
         """Eq. 6: p(x, z) against q(x)q(z): data, and the codes of other data."""

@@ -29,7 +29,7 @@ class Reference:
 
 
 class PriorContrast:
-    """r(z|x) = N(0, I), the prior: section 3."""
+    """r(z|x) = N(0, I), which is the prior of section 3; of another p(z) the losses hold too."""
 
     def __call__(self, q) -> Reference:
         return Reference(torch.tensor(0.0), torch.tensor(1.0))
@@ -78,7 +78,7 @@ class AVB(Method):
     Adversary: min -E_q log sigmoid(T(x, z~)) - E_N(0,I) log(1 - sigmoid(T(x, z~)))    (eq. 3.3)
     Model:     min E_q[T(x, z~) + log r(z|x) - log p(x, z)]                            (eqs 3.7, 4.2)
 
-    With the prior as contrast, log r - log p(z) vanishes and z~ = z. Label 1 = encoder sample. A `decoder`
+    With the prior N(0, I) as contrast, log r - log p(z) vanishes and z~ = z. Label 1 = encoder sample. A `decoder`
     that is a fixed posterior makes this variational Bayes for that posterior (section 5.1).
     """
 

@@ -3,10 +3,11 @@
 import torch
 from torch import Tensor, nn
 
+from methods.decoders import has_standard_prior
 from methods.game import Batch
 from methods.labels import need_labels, random_labels, with_label
 from methods.method import LikelihoodMethod
-from methods.terms import gaussian_kl, log_standard_normal, sample_with_log_prob
+from methods.terms import gaussian_kl, sample_with_log_prob
 
 
 class CVAE(LikelihoodMethod):
@@ -47,7 +48,9 @@ class CVAE(LikelihoodMethod):
         return self.decoder.log_likelihood(x, with_label(z, c, self.classes))
 
     def labelled_loss(self, x: Tensor, c: Tensor | None) -> Tensor:
-        """E_q -log p(x|z, c) + KL [batch], nats, by one draw of z."""
+        """E_q -log p(x|z, c) + KL [batch], nats, by one draw of z; the KL to N(0, I) in closed form."""
+        if not has_standard_prior(self.decoder):
+            return -self.log_weight_given(x, c)
         q = self.posterior(x, c)
         return gaussian_kl(q.mean, q.stddev) - self.log_likelihood(x, q.rsample(), c)
 
@@ -57,7 +60,7 @@ class CVAE(LikelihoodMethod):
     def log_weight_given(self, x: Tensor, c: Tensor | None) -> Tensor:
         """log p(x, z|c) - log q(z|x, c) [batch], z ~ q(z|x, c), nats."""
         z, log_q = sample_with_log_prob(self.posterior(x, c))
-        return self.log_likelihood(x, z, c) + log_standard_normal(z) - log_q
+        return self.log_likelihood(x, z, c) + self.decoder.log_prior(z) - log_q
 
     def labelled_log_weight(self, batch: Batch) -> Tensor:
         """`log_weight_given` of the batch's labels: its mean bounds what `labelled_bound` says."""

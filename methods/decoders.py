@@ -1,4 +1,7 @@
-"""Decoders: z [batch, latent] -> p(x|z) over x [batch, *x_shape], with the prior N(0, I); generators have no density.
+"""Decoders: z [batch, latent] -> p(x|z) over x [batch, *x_shape], and p(z); generators have no density of x.
+
+p(z) is what `log_prior` says, for objectives and metrics alike, and `sample_prior` draws from it: N(0, I) unless a
+class overrides both.
 
 Natural images are 8-bit levels v. In training x = (v + u)/256 with u ~ U(0, 1), and `log_likelihood` is a density; at
 test `log_mass` is the decoder's mass of the bin [v/256, (v + 1)/256] that holds x (AS-VAE section 5.1).
@@ -6,6 +9,7 @@ test `log_mass` is the decoder's mass of the bin [v/256, (v + 1)/256] that holds
 
 from abc import ABC, abstractmethod
 from math import log, prod
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +21,7 @@ from methods.terms import LOG_2PI, log_standard_normal, softplus
 
 
 class LatentModel(nn.Module):
-    """Something that turns z ~ N(0, I_latent) into x: `body` gives `per_pixel` numbers for each sub-pixel."""
+    """Something that turns z ~ p(z) into x: `body` gives `per_pixel` numbers for each sub-pixel."""
 
     per_pixel = 1
 
@@ -30,12 +34,18 @@ class LatentModel(nn.Module):
         self.head = nn.Identity() if body.emits_x else linear(body.out_features, wanted)
 
     def log_prior(self, z: Tensor) -> Tensor:
-        """log p(z) [batch], nats."""
+        """log p(z) [batch], nats, normalised; N(0, I)."""
         return log_standard_normal(z)
 
     def sample_prior(self, n: int, device: torch.device | str = "cpu") -> Tensor:
-        """n draws of z ~ N(0, I) [n, latent]."""
+        """n draws of z ~ p(z) [n, latent]."""
         return torch.randn(n, self.latent_dim, device=device)
+
+
+def has_standard_prior(model: Any) -> bool:
+    """Whether p(z) of a decoder is N(0, I) and closed forms hold: it has no `log_prior`, or that of LatentModel."""
+    log_prior = getattr(model, "log_prior", None)
+    return log_prior is None or getattr(log_prior, "__func__", None) is LatentModel.log_prior
 
 
 class Generator(LatentModel):

@@ -7,7 +7,8 @@ provide) and `provides` (which questions below it answers):
 - `log_weight`: log p(x, z) - log q(z|x) of a draw z ~ q: ELBO and importance bounds
 - `elbo_estimate(batch, draws)`: an adversary's estimate of the ELBO, mean over `draws` draws of z: no bound
 - `encode`: draws of z given x; where `posterior(x)` has a `log_prob`, divergences of q are computed with it
-- `decoder`: an explicit p(x|z) and prior: AIS, quadrature, samples, reconstructions
+- `decoder`: an explicit p(x|z) and prior: AIS, quadrature, samples, reconstructions. Its `log_prior` and `sample_prior`
+  are p(z) for every answer, `log_weight` and `sample` among them; the contract tests see to that
 - `log_density`: log q(z) where there is no data: exact KL to a known posterior
 - `labelled_log_weight`: the same of log p(x|c) or log p(x, c), as `labelled_bound` says, at given classes c
 - `log_prob`: log p(x) of an 8-bit or binary image, exactly (autoregressive models)

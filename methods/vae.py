@@ -6,6 +6,7 @@ With a planar flow it is VAE + NF (Rezende & Mohamed 2015), with an inverse auto
 
 from torch import Tensor, nn
 
+from methods.decoders import has_standard_prior
 from methods.game import Batch
 from methods.method import LikelihoodMethod
 from methods.terms import gaussian_kl
@@ -37,7 +38,7 @@ class FlowVAE(LikelihoodMethod):
 
 
 class VAE(FlowVAE):
-    """-ELBO with the KL of a diagonal Gaussian in closed form."""
+    """-ELBO with the KL of a diagonal Gaussian in closed form; by the draw where the decoder's p(z) is not N(0, I)."""
 
     paper = "AVB, baselines of tables 1 and 2"
     equations = "AVB 2.1"
@@ -59,6 +60,8 @@ class VAE(FlowVAE):
         super().__init__(encoder, decoder, anneal_steps)
 
     def per_example_loss(self, batch: Batch) -> Tensor:
+        if not has_standard_prior(self.decoder):
+            return super().per_example_loss(batch)
         q = self.encoder(batch.x)
         kl = gaussian_kl(q.mean, q.stddev)
         return self.beta(batch.step) * kl - self.decoder.log_likelihood(batch.x, q.rsample())

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from methods.critics import ImageCritic
-from methods.decoders import LatentModel
+from methods.decoders import LatentModel, has_standard_prior
 from methods.game import Batch, Player
 from methods.method import Method
 from methods.terms import gaussian_kl, says_one, says_zero
@@ -56,9 +56,12 @@ class VAEGAN(Method):
         return 0.5 * difference.square().flatten(1).sum(1).mean()
 
     def encoder_loss(self, batch: Batch) -> Tensor:
-        """KL + L_feat."""
+        """KL + L_feat; the KL by the draw of z where p(z) is not N(0, I)."""
         q = self.encoder(batch.x)
-        return gaussian_kl(q.mean, q.stddev).mean() + self.feature_loss(batch.x, self.decoder.generate(q.rsample()))
+        kl, z = gaussian_kl(q.mean, q.stddev), q.rsample()
+        if not has_standard_prior(self.decoder):
+            kl = q.log_prob(z) - self.decoder.log_prior(z)
+        return kl.mean() + self.feature_loss(batch.x, self.decoder.generate(z))
 
     def fakes(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """G(z), z ~ q(z|x), and G(z_p), z_p ~ p(z)."""

@@ -1,18 +1,24 @@
 """What every method of the registry must do, whatever its objective."""
 
 import ast
+import math
 import os
 import subprocess
 import sys
 
 import pytest
+import torch
+import vamp
 from documents import ROOT
 from small import RUNS, SUITE, method_of
+from torch import nn
+from torch.distributions import Laplace, Normal, StudentT, Uniform
 
 from benchmarks import catalogue
-from benchmarks.own import contract
+from benchmarks.own import contract, joint
 from benchmarks.own.contract import case_of, digest, same
 from methods.checkpoint import load_weights, save_weights
+from methods.terms import log_mean_exp
 from methods.train import Interrupted
 
 
@@ -152,3 +158,93 @@ def test_stop_request_saves_and_the_same_command_continues(tmp_path):
     again = trainer_for("avb-4-point", tmp_path / "stopped", 8)
     again.run()
     assert same(digest(whole.method), digest(again.method))
+
+
+# --- one p(x, z)
+
+
+@pytest.mark.parametrize("run", RUNS)
+@pytest.mark.parametrize("part", contract.JOINT)
+def test_weights_samples_and_prior_are_of_one_model(run, part):
+    contract.check_joint(case_of(SUITE, run), part)
+
+
+@pytest.fixture(scope="module")
+def vamps(tmp_path_factory):
+    return vamp.suite(tmp_path_factory.mktemp("runs"))
+
+
+def faults(vamps, run):
+    """Part -> what the contract says of it."""
+    found = {}
+    for part in contract.JOINT:
+        try:
+            contract.check_joint(case_of(vamps, run), part)
+        except contract.BrokenContractError as error:
+            found[part] = str(error)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("run", "part", "says"),
+    [
+        ("VampVAEVamp", "", ""),
+        ("TwoVamp", "", ""),
+        ("Own", "log_weight", "log_weight differs from log p"),
+        ("UnlikeVamp", "log_weight", "log_weight differs from log p"),
+        ("Learnt", "log_weight", "log_weight differs from log p"),
+        ("TwoMoreVamp", "log_weight", "nats more than their log p"),
+        ("VampVAEUndrawn", "sample_prior", "sample_prior does not draw from exp"),
+        ("VampVAEUnnormalised", "sample_prior", "does not integrate to 1 but to about 20"),
+        ("SampledVamp", "sample", "sample gives other images than the decoder"),
+    ],
+)
+def test_the_contract_says_who_speaks_of_another_prior(vamps, run, part, says):
+    found = faults(vamps, run)
+    assert list(found) == ([part] if part else [])
+    assert says in found.get(part, "")
+
+
+def test_the_whole_contract_holds_for_a_vampprior(vamps):
+    assert not any(contract.run(case_of(vamps, "VampVAEVamp")).values())
+    failed = {check: wrong for check, wrong in contract.run(case_of(vamps, "Own")).items() if wrong}
+    assert list(failed) == ["log_weight is of the decoder and its log_prior"]
+
+
+def test_a_bet_on_weights_of_expectation_one_is_not_won():
+    """However heavy their tail; one of expectation 1.2 is."""
+    for sd in (0.1, 1.0, 3.0, 10.0):
+        found = [joint.won(sd * torch.randn(200, dtype=torch.float64) - sd**2 / 2) for _ in range(200)]
+        assert max(found) < -5
+    assert joint.won(math.log(1.2) + 0.5 * torch.randn(4000, dtype=torch.float64) - 0.125) > 0
+
+
+class Told(nn.Module):
+    """A decoder's prior alone."""
+
+    def __init__(self, log_prior, draw):
+        super().__init__()
+        self.log_prior, self.sample_prior = log_prior, lambda n, device: draw(n)
+
+
+def modes(distance):
+    """log density and draws of equal parts N(-m, I/100) and N(m, I/100) in three dimensions."""
+
+    def log_p(z):
+        parts = [Normal(side * distance, 0.1).log_prob(z).sum(1) for side in (-1.0, 1.0)]
+        return log_mean_exp(torch.stack(parts), 0)
+
+    return log_p, lambda n: distance * (2.0 * torch.randint(2, (n, 1)) - 1) + 0.1 * torch.randn(n, 3)
+
+
+def test_priors_of_any_shape_are_believed():
+    laplace, heavy, cube = Laplace(0.0, 1.0), StudentT(2.5), Uniform(-1.0, 1.0, validate_args=False)
+    for d in (1, 2, 64):
+        for each in (laplace, heavy, cube):
+            told = Told(lambda z, each=each: each.log_prob(z).sum(1), lambda n, each=each, d=d: each.sample((n, d)))
+            assert joint.prior_fault(told) == ""
+    for distance in (0.5, 5.0, 50.0):
+        assert joint.prior_fault(Told(*modes(distance))) == ""
+    log_p, draw = modes(5.0)
+    assert "does not draw" in joint.prior_fault(Told(log_p, lambda n: 0.9 * draw(n)))
+    assert "equal to each other" in joint.prior_fault(Told(log_p, lambda n: draw(n).round()))

@@ -3,10 +3,14 @@
 from itertools import product
 
 import numpy
+import pandas
 import pytest
 
+from benchmarks.config import Cell as Address
+from benchmarks.report.compare import fill, table_cells
 from benchmarks.report.ranking import places
 from benchmarks.report.verdicts import Published, judge
+from benchmarks.suite import Suite
 
 CELLS = 800
 # 0.05 and three standard errors of a rate from CELLS cells
@@ -94,3 +98,73 @@ def test_equal_methods_are_seldom_told_apart():
     tables = [[list(rng.standard_normal(5)) for _ in range(6)] for _ in range(400)]
     told = sum(set(places(table, higher=True)) != {"1–6"} for table in tables) / len(tables)
     assert told <= 0.05 + 3 * (0.05 * 0.95 / len(tables)) ** 0.5
+
+
+# --- a bound above an estimate of the same quantity
+
+
+def results(*rows):
+    """(run, metric, seed, value, standard error, n, details) as a frame."""
+    names = ("run", "metric", "seed", "value", "standard_error", "n", "details")
+    common = {"status": "ok", "final": True, "kind": "", "unit": "nats", "protocol": "p", "images": 0, "warning": ""}
+    return pandas.DataFrame([common | dict(zip(names, row, strict=False)) for row in rows])
+
+
+def warning(run, metric, *rows):
+    return fill(Suite("quick"), results(*rows), run, metric, Address(label="l")).warning
+
+
+VAE, AIS = ("vae-mnist-8", "elbo", 0), ("vae-mnist-8", "ais", 0)
+
+
+@pytest.mark.parametrize(
+    ("high", "low", "n", "marked"),
+    [
+        ((-23.2, 0.4), (-27.9, 0.3), 128, True),
+        ((-23.2, 0.4), (-24.6, 0.3), 128, False),  # within three standard errors, 1.5
+        ((-27.9, 0.3), (-23.2, 0.4), 128, False),
+        ((-23.2, 0.4), (-27.9, 0.3), 64, False),  # of other images
+        ((-23.2, None), (-27.9, 0.3), 128, False),
+    ],
+)
+def test_a_bound_above_its_ais_is_marked_in_both_cells(high, low, n, marked):
+    rows = (*VAE, *high, 128), (*AIS, *low, n)
+    for metric in ("elbo", "ais"):
+        said = warning("vae-mnist-8", metric, *rows)
+        assert bool(said) == marked
+        assert not marked or said.startswith("elbo says log p(x) >= -23.20, ais -27.90; 3 standard errors are 1.50:")
+    assert not warning("vae-mnist-8", "rmse", *rows, ("vae-mnist-8", "rmse", 0, 1.0, 0.1, 128))
+
+
+def test_ais_that_gave_way_to_its_importance_bound_is_marked_all_the_same():
+    details = '{"importance bound": -23.0, "annealed": -27.9, "annealed, standard error": 0.3}'
+    gave_way = (*AIS, -23.0, 0.4, 128, details)
+    assert warning("vae-mnist-8", "ais", gave_way).startswith(
+        "its importance bound says log p(x) >= -23.00, ais -27.90"
+    )
+    assert "elbo says" in warning("vae-mnist-8", "elbo", gave_way, (*VAE, -23.2, 0.4, 128))
+    assert not warning("vae-mnist-8", "ais", (*AIS, -27.5, 0.4, 128, details.replace("-23.0", "-27.5")))
+
+
+def test_marks_are_of_seeds_and_know_signs_and_units():
+    rows = [("vae-mnist-8", metric, seed, value, 0.1, 128) for seed, metric, value in (
+        (0, "ais", -27.9), (1, "ais", -27.9), (0, "nll_bound", 23.2), (1, "nll_bound", 28.2),
+        (0, "bits_bound", 28.2 / 64 / numpy.log(2)), (1, "bits_bound", 23.2 / 64 / numpy.log(2)),
+    )]  # fmt: skip
+    assert warning("vae-mnist-8", "nll_bound", *rows).startswith("1 of 2 seeds: nll_bound says log p(x) >= -23.20")
+    assert warning("vae-mnist-8", "bits_bound", *rows[:2], *rows[4:]) == ""  # 0.1 bits/dim are 4.4 nats
+    sharp = [(*row[:4], 0.001, 128) if row[1] == "bits_bound" else row for row in rows]
+    assert warning("vae-mnist-8", "bits_bound", *sharp).startswith("1 of 2 seeds: bits_bound says log p(x) >= -23.20")
+    levels = [("asvae-cifar10", *row[1:]) for row in rows]
+    assert warning("asvae-cifar10", "nll_bound", *levels) == ""  # masses of bins against a density
+
+
+def test_a_table_marks_by_what_it_does_not_show():
+    suite = Suite("quick")
+    table = suite.tables["avb-table-2"]
+    run = next(run for _, _, run, metric in suite.cells(table) if metric == "ais")
+    bound, estimate = (run, "importance_bound", 0, -23.2, 0.4, 128), (run, "ais", 0, -27.9, 0.3, 128)
+    shown = [c for line in table_cells(suite, results(bound, estimate), "avb-table-2", table) for c in line]
+    marked = {(cell.run, cell.metric) for cell in shown if "two models" in cell.warning}
+    assert (run, "ais") in marked
+    assert all(cell_run == run for cell_run, _ in marked)

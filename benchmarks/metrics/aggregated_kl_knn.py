@@ -9,6 +9,7 @@ from benchmarks.errors import NotRunError
 from benchmarks.jobs.trained import Estimate, Trained
 from benchmarks.metrics import aggregated_kl
 from benchmarks.metrics.knn import knn_terms
+from benchmarks.metrics.prior import Prior
 
 NEEDS = ("encode", "data")
 UNIT = "nats"
@@ -25,9 +26,12 @@ def evaluate(trained: Trained, *, n: int = 10_000, k: int = 3) -> Estimate:
         raise NotRunError("a problem has no training images")
     with torch.no_grad():
         z, _ = aggregated_kl.code_pairs(trained.method, trained.data.train, n)
-    terms = knn_terms(z.cpu().numpy(), torch.randn(n, z.shape[1], dtype=torch.float64).numpy(), k)
+        prior = Prior.of(trained.method)
+        drawn = prior.draw(n, z.shape[1], trained.device)
+    terms = knn_terms(z.cpu().numpy(), drawn.cpu().numpy(), k)
     value, better = float(terms.mean()), aggregated_kl.evaluate(trained, n=n, k=k)
     bound = better.kind == "lower bound"
     details: dict[str, float | str] = {"error, at least" if bound else "error": value - better.value}
     warning = f"as the paper measured it, by k-NN; {'at least ' if bound else ''}{better.value:.4g} by `aggregated_kl`"
-    return Estimate(value, float(terms.std() / n**0.5), n, f"k-NN k={k}, n={n}", details, warning=warning)
+    found = Estimate(value, float(terms.std() / n**0.5), n, f"k-NN k={k}, n={n}", details, warning=warning)
+    return aggregated_kl.noted(found, prior)

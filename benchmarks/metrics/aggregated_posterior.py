@@ -1,11 +1,13 @@
 """The aggregated posterior q(z), the mean over training images of q(z|x): its moments, and its density if known."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy
 import torch
 from torch import Tensor
+from torch.distributions import MultivariateNormal
 
 from benchmarks.metrics.quadrature import gaussian_of, posterior_of
 from methods.data import Images
@@ -93,14 +95,21 @@ def moment_kl(mean: Tensor, covariance: Tensor) -> float:
     return float(0.5 * (covariance.trace() + mean.square().sum() - len(mean) - torch.logdet(covariance)))
 
 
-def moment_kl_of_draws(z: Tensor) -> tuple[float, float]:
-    """The moment KL from draws z [n, latent], less its bias by their finite number, and its error (delta method)."""
+def moment_kl_of_draws(z: Tensor, log_prior: Callable[[Tensor], Tensor] | None = None) -> tuple[float, float]:
+    """The moment KL from draws z [n, latent], less its bias by their finite number, and its error (delta method).
+
+    Of another prior than N(0, I) the mean of log N(z) - log p(z), N of the same moments as q: it is below KL(q || p)
+    by KL(q || N), whatever p is, and may be negative.
+    """
     n, d = z.shape
     mean, covariance = z.mean(0), torch.cov(z.T).reshape(d, d)
+    bias = (d + d * (d + 1) / 2) / (2 * n)
+    if log_prior is not None:
+        values = MultivariateNormal(mean, covariance, validate_args=False).log_prob(z) - log_prior(z)
+        return float(values.mean()) - bias, float(values.std() / n**0.5)
     away = z - mean
     bend = torch.eye(d, dtype=z.dtype, device=z.device) - torch.linalg.inv(covariance)
     influence = away @ mean + 0.5 * ((away @ bend) * away).sum(1)
-    bias = (d + d * (d + 1) / 2) / (2 * n)
     return max(0.0, moment_kl(mean, covariance) - bias), float(influence.std() / n**0.5)
 
 

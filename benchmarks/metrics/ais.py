@@ -10,6 +10,7 @@ from benchmarks.jobs.trained import Estimate, Trained, average, checked, log_mea
 from benchmarks.metrics import importance_bound
 from benchmarks.metrics.annealing import Start, annealed_importance_sampling
 from benchmarks.metrics.likelihoods import likelihood_for
+from benchmarks.metrics.prior import Prior
 from methods.terms import log_mean_exp
 
 NEEDS = ("decoder", "data")
@@ -21,15 +22,24 @@ ERROR = "over test images and chains"
 IMAGES = "test images"
 LIKELIHOOD = True
 BESIDE = "bdmc_gap"  # what is measured wherever a claim rests on this
+QUANTITY = "log p(x)"
 CODES = 64  # draws of q(z|x) that the start is fitted to
+DRAWS = 4096  # of a prior other than N(0, I), likewise
 LEAST_SD = 0.1  # of the start: an encoder that has collapsed to a point starts chains that can move
 
 
 def start_of(trained: Trained, x: Tensor, chains: int) -> tuple[Start, str]:
-    """For `chains` chains an image: a Gaussian fitted to codes of each x; the prior for a method that has none."""
+    """For `chains` chains an image: a Gaussian fitted to codes of each x; the prior for a method that has none.
+
+    Of a prior that is not N(0, I), the Gaussian with its moments.
+    """
     if "encode" not in trained.provides and not hasattr(trained.method, "encoder"):
         zero = torch.zeros(len(x) * chains, trained.latent_dim, device=x.device)
-        return Start(zero, zero + 1), "the prior"
+        prior = Prior.of(trained.method)
+        if prior.standard:
+            return Start(zero, zero + 1), "the prior"
+        draws = prior.draw(DRAWS, trained.latent_dim, x.device).to(zero)
+        return Start(zero + draws.mean(0), zero + draws.std(0)), "a Gaussian with the prior's moments"
     codes = torch.stack([trained.method.encode(x) for _ in range(CODES)])
     mean, sd = codes.mean(0), codes.std(0).clamp_min(LEAST_SD)
     wide = (m.repeat_interleave(chains, 0) for m in (mean, sd))
@@ -93,11 +103,13 @@ def better_bound(trained: Trained, annealed: Estimate, n: int, samples: int) -> 
     details = {**annealed.details, "importance bound": bound.value}
     if bound.value <= annealed.value:
         return replace(annealed, details=details)
+    known = annealed.standard_error is not None
+    error = {"annealed, standard error": annealed.standard_error} if known else {}
     return replace(
         annealed,
         value=bound.value,
         standard_error=bound.standard_error,
         kind="lower bound",
-        details={**details, "annealed": annealed.value},
+        details={**details, "annealed": annealed.value, **error},
         warning=f"the importance bound: annealing gives less, {annealed.value:.4f}",
     )

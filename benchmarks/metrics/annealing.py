@@ -2,8 +2,9 @@
 
 Path: log f_b(z) = b log p(x, z) + (1 - b) log q0(z), every end normalised, so that the mean weight is p(x).
 A leapfrog step needs one forward and one backward pass and never waits for the device: the gradients of
-q0 and the prior are written out, the log-likelihood's comes from one vector-Jacobian product, and its value
-is computed at the end of a trajectory only.
+q0 and of N(0, I) are written out, the log-likelihood's comes from one vector-Jacobian product, and its value
+is computed at the end of a trajectory only. A decoder's prior that is not N(0, I) is a factor of the likelihood:
+log p(x|z) + log p(z) - log N(z; 0, I), which `likelihood_for` sees to.
 """
 
 import math
@@ -52,7 +53,7 @@ def schedule(distributions: int, kind: Literal["linear", "sigmoid"]) -> list[flo
 
 @dataclass
 class State:
-    """A position with everything cached that the next temperature needs."""
+    """A position with everything cached that the next temperature needs; the likelihood is relative to N(0, I)."""
 
     z: Tensor
     log_likelihood: Tensor

@@ -13,6 +13,7 @@ BIAS = "upward by KL(q(z|x) || p(z|x))"
 ERROR = "over test images and draws"
 IMAGES = "test images"
 LIKELIHOOD = True
+QUANTITY = "log P(v)"
 
 
 def evaluate(trained: Trained, *, n: int = 10_000, draws: int = 10, batch: int = 512, whole: int = WHOLE) -> Estimate:

@@ -13,6 +13,7 @@ BIAS = "none"
 ERROR = "over test images"
 IMAGES = "test images"
 LIKELIHOOD = True
+QUANTITY = "log P(v)"
 
 
 def evaluate(trained: Trained, *, n: int = 10_000, batch: int = 64) -> Estimate:

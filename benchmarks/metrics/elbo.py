@@ -14,6 +14,7 @@ BIAS = "downward by KL(q(z|x) || p(z|x))"
 ERROR = "over test images and draws; of a whole population of few images over draws alone"
 IMAGES = "test images"
 LIKELIHOOD = True
+QUANTITY = "log p(x)"
 
 
 def plain(method: LikelihoodMethod) -> bool:

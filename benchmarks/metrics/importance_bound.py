@@ -13,6 +13,7 @@ BIAS = "downward, less with more samples"
 ERROR = "over test images and draws"
 IMAGES = "test images"
 LIKELIHOOD = True
+QUANTITY = "log p(x)"
 
 
 def evaluate(trained: Trained, *, n: int = 2048, samples: int = 5000, batch: int = 4096) -> Estimate:

@@ -2,6 +2,9 @@
 
 A force may be wrong and the chain still exact: a leapfrog step stays reversible and volume-preserving with
 any deterministic force, and the accept step uses float32 energies. Hence bf16 forces on convolutional nets.
+
+Annealing adds log N(z; 0, I). Where a decoder's p(z) is another one, what is given here is log p(x|z) with the tilt
+log p(z) - log N(z; 0, I), so that both together are log p(x, z); the tilt's gradient comes from the same backward pass.
 """
 
 from collections.abc import Callable
@@ -9,9 +12,11 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from methods.terms import softplus
+from methods.decoders import has_standard_prior
+from methods.terms import log_standard_normal, softplus
 
 Likelihood = Callable[[Tensor, bool], tuple[Tensor | None, Tensor]]
+Tilt = Callable[[Tensor], Tensor]
 
 
 def any_likelihood(log_likelihood: Callable[[Tensor], Tensor]) -> Likelihood:
@@ -32,7 +37,9 @@ def bernoulli_value(logits: Tensor, x: Tensor) -> Tensor:
     return (x * logits - softplus(logits)).sum(1)
 
 
-def bernoulli_likelihood(logits: Callable[[Tensor], Tensor], x: Tensor, precision: str = "float32") -> Likelihood:
+def bernoulli_likelihood(
+    logits: Callable[[Tensor], Tensor], x: Tensor, precision: str = "float32", tilt: Tilt | None = None
+) -> Likelihood:
     """Bernoulli log p(x|z): d/dlogits is x - sigmoid(logits), so inner steps skip the loss itself."""
     x = x.flatten(1)
     kind = x.device.type
@@ -40,16 +47,21 @@ def bernoulli_likelihood(logits: Callable[[Tensor], Tensor], x: Tensor, precisio
     def force(z: Tensor) -> tuple[Tensor, Tensor]:
         with torch.enable_grad(), torch.autocast(kind, torch.bfloat16, enabled=precision == "bfloat16"):
             z = z.detach().requires_grad_()
-            out = logits(z)
-            (grad,) = torch.autograd.grad(out, z, (x - torch.sigmoid(out.detach().float())).to(out.dtype))
-        return out.detach(), grad
+            outputs = [logits(z)]
+            vectors = [(x - torch.sigmoid(outputs[0].detach().float())).to(outputs[0].dtype)]
+            if tilt is not None:
+                outputs.append(tilt(z))
+                vectors.append(torch.ones_like(outputs[1]))
+            (grad,) = torch.autograd.grad(outputs, z, vectors)
+        return outputs[0].detach(), grad
 
     def evaluate(z: Tensor, want_value: bool) -> tuple[Tensor | None, Tensor]:
         out, grad = force(z)
         if not want_value:
             return None, grad
         out = out if precision == "float32" else logits(z)  # energies always in full precision
-        return bernoulli_value(out, x), grad
+        value = bernoulli_value(out, x)
+        return value if tilt is None else value + tilt(z).detach(), grad
 
     return evaluate
 
@@ -84,11 +96,17 @@ def relu_likelihood(layers: list[nn.Linear], x: Tensor) -> Likelihood:
     return evaluate
 
 
+def tilt_of(decoder) -> Tilt | None:
+    """log p(z) - log N(z; 0, I) [chains] of the decoder's prior, nats; None where that is N(0, I)."""
+    return None if has_standard_prior(decoder) else lambda z: decoder.log_prior(z) - log_standard_normal(z)
+
+
 def likelihood_for(decoder, x: Tensor, precision: str = "float32") -> Likelihood:
-    """The fastest way that this decoder allows."""
+    """The fastest way that this decoder allows, with the tilt of its prior."""
+    tilt = tilt_of(decoder)
     if not hasattr(decoder, "logits"):
-        return any_likelihood(lambda z: decoder.log_likelihood(x, z))
+        return any_likelihood(lambda z: decoder.log_likelihood(x, z) + (0 if tilt is None else tilt(z)))
     layers = relu_layers(decoder)
-    if layers is not None and precision == "float32":
+    if layers is not None and precision == "float32" and tilt is None:
         return relu_likelihood(layers, x)
-    return bernoulli_likelihood(decoder.logits, x, precision)
+    return bernoulli_likelihood(decoder.logits, x, precision, tilt)

@@ -15,6 +15,7 @@ BIAS = "upward by KL(q(z|x) || p(z|x))"
 ERROR = "over test images and draws"
 IMAGES = "test images"
 LIKELIHOOD = True
+QUANTITY = "log P(v)"
 
 
 def per_image(trained: Trained, n: int, draws: int, batch: int, whole: int) -> tuple[Tensor, Tensor]:

@@ -13,6 +13,7 @@ BIAS = "none"
 ERROR = "over test images"
 IMAGES = "test images"
 LIKELIHOOD = True
+QUANTITY = "log P(v)"
 
 
 def per_image(trained: Trained, n: int, batch: int) -> Tensor:

@@ -17,14 +17,17 @@ from torch import Tensor
 
 from benchmarks.catalogue import Declared
 from benchmarks.config import Dataset
-from benchmarks.errors import first_line
+from benchmarks.errors import NotRunError, SuiteError, first_line
 from benchmarks.jobs.materials import open_data
 from benchmarks.jobs.trained import batch_of
+from benchmarks.own import joint
 from benchmarks.problems import PROBLEMS
+from benchmarks.records import Contract
 from benchmarks.suite import Suite
 from methods.build import build_method, class_named
 from methods.checkpoint import load_weights, save_weights
 from methods.data import Images
+from methods.files import DamagedError
 from methods.game import gradient
 from methods.method import Method
 from methods.networks import lay_out
@@ -32,6 +35,7 @@ from methods.train import Trainer, settings_from
 
 LITERALS = ("paper", "equations", "player_names", "needs", "provides")
 FEW, ROUNDS = 32, 4
+JOINT = ("sample_prior", "sample", "log_weight")
 
 
 class BrokenContractError(Exception):
@@ -174,6 +178,36 @@ def check_answers(case: Case) -> None:
         require(not image or 0 <= found.min() <= found.max() <= 1, f"{name} gives pixels outside 0 to 1")
 
 
+def provided(case: Case, method: Any) -> set[str]:
+    """What the method says that it provides, and what those inside it do whose answers it passes on."""
+    inside = [getattr(method, role).provides for role in case.declared.literals.get("wraps", ())]
+    return set(case.declared.provides()).union(*inside)
+
+
+def check_joint(case: Case, part: str) -> None:
+    """`sample_prior`, `sample` or `log_weight` speak of the p(x, z) of the decoder and its `log_prior`.
+
+    At the initial weights and at others near by. Problems have no x; generators, which have no p(x|z), have a prior.
+    """
+    with double_precision():
+        for change in (lambda method: method, joint.shaken):
+            method: Any = change(case.method().double().eval())
+            decoder = getattr(method, "decoder", None)
+            if case.problem is not None or not hasattr(decoder, "log_prior") or not hasattr(decoder, "sample_prior"):
+                return
+            explicit = "decoder" in (provides := provided(case, method))
+            torch.manual_seed(6)
+            fault = ""
+            if part == "sample_prior":
+                fault = joint.prior_fault(decoder)
+            elif part == "sample" and explicit:
+                fault = joint.sample_fault(method)
+            elif part == "log_weight" and explicit and "log_weight" in provides:
+                x = case.images.batch(torch.arange(min(8, len(case.images)))).x.double()
+                fault = joint.weight_fault(method, x)
+            require(not fault, fault)
+
+
 def digest(method: Method) -> dict[str, Tensor]:
     """A copy of all parameters and buffers."""
     return {name: tensor.clone() for name, tensor in method.state_dict().items()}
@@ -223,6 +257,7 @@ def checks(case: Case, folder: Path) -> dict[str, Callable[[], None]]:
         "players are as declared": lambda: check_players(case),
         **moves,
         "answers have the right shapes": lambda: check_answers(case),
+        **{f"{part} is of the decoder and its log_prior": lambda p=part: check_joint(case, p) for part in JOINT},
         "weights survive saving and loading": lambda: check_weights(case, folder),
         "training is deterministic and resumes exactly": lambda: check_training(case, folder),
     }
@@ -244,3 +279,19 @@ def run(case: Case) -> dict[str, str]:
                 traceback.print_exc()
                 found[name] = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
     return found
+
+
+def record_of(suite: Suite, run_name: str, root: Path) -> Contract:
+    """What the checks of a run of the suite say, whatever happens; data lie in `root`."""
+    try:
+        found = run(case_of(suite, run_name, root))
+    except NotRunError as reason:
+        return Contract(run=run_name, status="not run", reason=str(reason))
+    except SystemExit as end:
+        return Contract(run=run_name, status="failed", reason=f"the method ended the process: sys.exit({end.code!r})")
+    except (SuiteError, DamagedError) as error:
+        return Contract(run=run_name, status="failed", reason=str(error))
+    except Exception as error:
+        traceback.print_exc()
+        return Contract(run=run_name, status="failed", reason=f"{type(error).__name__}: {first_line(error)}")
+    return Contract(run=run_name, status="failed" if any(found.values()) else "ok", checks=found)

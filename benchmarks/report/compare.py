@@ -1,8 +1,11 @@
 """Cells against published values: mean, spread, difference, verdict. The rules are printed in the report."""
 
+import json
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import product
+from typing import NamedTuple
 
 import pandas
 
@@ -16,6 +19,7 @@ from benchmarks.report.frame import PENDING
 from benchmarks.report.verdicts import Published
 from benchmarks.suite import Suite
 
+ERRORS, ROUNDING = 3, 1e-4  # standard errors by which a bound is beyond an estimate; nats of float32 in each
 MARKS = {"lower bound": "≥", "upper bound": "≤", "estimate": "≈", "impossible": "!"}
 
 
@@ -131,7 +135,75 @@ def judge(suite: Suite, cell: Cell, row: Address) -> str:
 
 def with_reach(frame: pandas.DataFrame) -> list[str]:
     """The frame's columns, and those of bounds and warnings that older results lack."""
-    return list(dict.fromkeys([*frame.columns, "low", "high", "kind", "warning", "n"]))
+    return list(dict.fromkeys([*frame.columns, "low", "high", "kind", "warning", "n", "details"]))
+
+
+def log_density(suite: Suite, run: str, metric: str) -> tuple[str, float]:
+    """The quantity that the metric's number is of or bounds ("" of none), and the factor that makes it nats of that.
+
+    Of pixels that are no 8-bit levels, masses are densities.
+    """
+    says, dataset = catalogue.metrics()[metric].literals, suite.dataset_of(run)[1]
+    per_dimension = math.prod(dataset.x_shape) * math.log(2) if says["unit"] == "bits/dim" else 1.0
+    if not says.get("quantity") or not per_dimension:
+        return "", 0.0
+    quantity = says["quantity"] if dataset.pixels == "levels" else "log p(x)"
+    return quantity, -per_dimension if says["better"] == "lower" else per_dimension
+
+
+class LogDensity(NamedTuple):
+    """What a metric says of a log-density: mean over so many images and its standard error, nats."""
+
+    metric: str
+    quantity: str
+    images: float
+    nats: float
+    error: float
+
+
+def log_densities(suite: Suite, rows: pandas.DataFrame) -> tuple[list[LogDensity], list[LogDensity]]:
+    """Bounds and estimates among one run's rows; AIS that gave way to the importance bound is both."""
+    bounds, estimates = [], []
+    for row in rows.to_dict("records"):
+        metric = row["metric"]
+        quantity, factor = log_density(suite, row["run"], metric)
+        if not quantity:
+            continue
+        details = json.loads(row["details"]) if isinstance(row["details"], str) else {}
+        found = LogDensity(metric, quantity, row["n"], factor * row["value"], abs(factor) * row["standard_error"])
+        if "annealed" in details:
+            error = details.get("annealed, standard error", found.error)
+            estimates.append(found._replace(nats=details["annealed"], error=error))
+            bounds.append(found)
+        else:
+            kind = catalogue.metrics()[metric].literals["kind"]
+            (bounds if kind.endswith("bound") else estimates).append(found)
+    return bounds, estimates
+
+
+def beyond(suite: Suite, frame: pandas.DataFrame, run: str, metric: str) -> dict[int, str]:
+    """Seed -> a warning, where a bound is above an estimate of the same log-density by ERRORS standard errors.
+
+    One of the two is the metric's; the other need not be in a table. Both are of the same images, over which they vary
+    together: errors that are taken for independent mark late rather than early.
+    """
+    if not log_density(suite, run, metric)[0]:
+        return {}
+    rows = frame.loc[(frame.run == run) & frame.final & (frame.status == "ok")].reindex(columns=with_reach(frame))
+    rows = rows.loc[rows.metric.isin(catalogue.metrics())].astype({"value": float, "standard_error": float})
+    found = {}
+    for seed, of_seed in rows.groupby("seed"):
+        for bound, estimate in product(*log_densities(suite, of_seed)):
+            allowed = ERRORS * math.hypot(bound.error, estimate.error, ROUNDING)
+            alike = (bound.quantity, bound.images) == (estimate.quantity, estimate.images)
+            if metric in (bound.metric, estimate.metric) and alike and bound.nats - estimate.nats > allowed:
+                name = "its importance bound" if bound.metric == estimate.metric else bound.metric
+                found[int(str(seed))] = (
+                    f"{name} says {bound.quantity} >= {bound.nats:.2f}, {estimate.metric} {estimate.nats:.2f}; "
+                    f"{ERRORS} standard errors are {allowed:.2f}: the estimate is too low, or they are of two models, "
+                    f"see `python -m benchmarks contract {run}`"
+                )
+    return found
 
 
 def fill(suite: Suite, frame: pandas.DataFrame, run: str, metric: str, row: Address) -> Cell:
@@ -161,7 +233,9 @@ def fill(suite: Suite, frame: pandas.DataFrame, run: str, metric: str, row: Addr
     kinds = set(good.kind) - {usual}  # of one seed, then of the mean
     cell.kind = "impossible" if "impossible" in kinds else next(iter(sorted(kinds)), usual)
     cell.images = None if pandas.isna(first.n) else int(first.n)
-    warned = [text for text in good.warning if isinstance(text, str) and text]
+    marks, said = beyond(suite, frame, run, metric), good.warning.where(good.warning.notna(), "")
+    both = [(text, marks.get(int(seed), "")) for seed, text in zip(good.seed, said, strict=True)]
+    warned = ["; ".join(filter(None, texts)) for texts in both if any(texts)]
     cell.warning = warned[0] if warned else ""
     if 0 < len(warned) < len(good):
         cell.warning = f"{len(warned)} of {len(good)} seeds: {cell.warning}"
@@ -197,7 +271,7 @@ def table_cells(suite: Suite, frame: pandas.DataFrame, name: str, table: Table) 
             line.append(cell)
         grid.append(line)
     ranking.rank((cell for line in grid for cell in line), lambda run: suite.run(run).fraction)
-    for cells in grid if table.rows_are == "datasets" else (*zip(*grid, strict=True), *grid):
+    for cells in grid if table.rows_are != "methods" else (*zip(*grid, strict=True), *grid):
         refuse_mixture(name, cells)
     return grid
 
