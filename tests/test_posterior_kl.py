@@ -5,18 +5,28 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy
+import pandas
 import pytest
 import torch
 from torch.distributions import MultivariateNormal, kl_divergence
 
 from benchmarks.errors import NotRunError
 from benchmarks.jobs.trained import Trained
-from benchmarks.metrics import kl_exact, kl_from_posterior, kl_to_posterior
+from benchmarks.metrics import (
+    kl_exact,
+    kl_from_posterior,
+    kl_from_posterior_knn,
+    kl_to_posterior,
+    kl_to_posterior_knn,
+)
 from benchmarks.metrics.errors import known_divergences
 from benchmarks.metrics.kl_to_posterior import enclosure
 from benchmarks.metrics.knn import log_densities
 from benchmarks.problems import EightSchools, Rosenbrock, Torus
+from benchmarks.report import figures
+from benchmarks.suite import Suite
 from methods.encoders import FullRankGaussian, MeanFieldGaussian
+from methods.files import write_arrays
 from methods.game import Batch
 from methods.gaussian_vi import GaussianVI
 
@@ -102,6 +112,40 @@ def test_exact_draws_of_the_plane_have_kl_zero(problem, tmp_path):
     found = kl_to_posterior.evaluate(Trained(method, 2, "plane", None, problem, tmp_path, tmp_path, CPU), n=5000)
     assert found.low == 0
     assert found.high < 0.2
+
+
+@pytest.mark.parametrize("metric", [kl_to_posterior_knn, kl_from_posterior_knn])
+def test_neighbours_are_among_exact_draws_unless_hmc_is_asked_for(metric, tmp_path):
+    problem, generator = EightSchools(), torch.Generator().manual_seed(0)
+    exact, other = (problem.exact_draws(1000, generator).numpy() for _ in range(2))
+    method: Any = SimpleNamespace(encode=lambda x: problem.exact_draws(len(x), generator))
+    found = Trained(method, 10, "eight-schools", None, problem, tmp_path, tmp_path, CPU)
+    numpy.savez(tmp_path / "eight-schools.npz", exact=exact)
+    estimate = metric.evaluate(found, n=1000)
+    assert estimate.protocol == "k-NN k=3, n=1000, exact draws"
+    assert "exact draws" in estimate.warning
+    assert abs(estimate.value) < 0.3  # q is the posterior
+    with pytest.raises(NotRunError, match="no 'hmc'"):  # the checks of HMC failed
+        metric.evaluate(found, n=1000, reference="hmc")
+    numpy.savez(tmp_path / "eight-schools.npz", exact=exact, hmc=other + 10)
+    estimate = metric.evaluate(found, n=1000, reference="hmc")
+    assert estimate.protocol == "k-NN k=3, n=1000, HMC draws"
+    assert estimate.value > 5
+
+
+@pytest.mark.parametrize("kinds", [("exact",), ("exact", "hmc")])
+def test_marginals_end_with_exact_draws_after_those_of_hmc_if_they_passed(kinds, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    suite = Suite("smoke")
+    figure = suite.figures["avb-figure-4"]
+    z = EightSchools().exact_draws(300, torch.Generator().manual_seed(0)).numpy()
+    folder = tmp_path / "results" / "smoke"
+    write_arrays(folder / "references" / "eight-schools.npz", dict.fromkeys(kinds, z))
+    for run in figure.runs.values():
+        write_arrays(folder / run / "seed0" / "posterior_draws.npz", {"z": z})
+    drawing = figures.posterior_marginals(suite, figure, pandas.DataFrame())
+    labels = [*figure.runs, *(["HMC"] if "hmc" in kinds else []), "exact draws"]
+    assert [axis.get_title() for axis in drawing.axes[::2]] == labels
 
 
 def test_entropy_of_gaussians_in_closed_form():

@@ -27,6 +27,7 @@ EVERY_SNAPSHOT = True
 DENSITY_DRAWS = 100_000
 SLACK = 0.05  # nats by which the truth was outside, where it is known
 PROTOCOL = "evidence in closed form or by quadrature"
+DRAWS = {"exact": "exact draws", "hmc": "HMC draws"}  # of the posterior, as protocols name them
 
 
 def draws_of(trained: Trained, n: int) -> numpy.ndarray:
