@@ -4,7 +4,7 @@
 from pathlib import Path
 
 from benchmarks.look.plan import announcement
-from benchmarks.jobs.warm import offer as offer_warm_process
+from benchmarks.machine import import_server
 from snakemake.utils import min_version
 
 min_version("9.0")
@@ -22,14 +22,33 @@ include: "workflow/rules/report.smk"
 
 onstart:
     if workflow.local_exec:  # jobs on other machines cannot reach it
-        offer_warm_process(workflow.snakemake_tmp_dir)
-        print(announcement(SUITE, workflow.cores), file=sys.stderr, flush=True)
+        import_server.offer()
+        print(
+            announcement(SUITE, workflow.cores, AGAIN), file=sys.stderr, flush=True
+        )
+
+
+onerror:
+    if workflow.is_main_process and not workflow.local_exec:
+        # a job may be lost with its machine and leave no record: the page shows the rest
+        shell(
+            f"python -m benchmarks collect {SUITE.report_options()} &&"
+            f" python -m benchmarks report {SUITE.report_options()}"
+        )
 
 
 rule all:
     default_target: True
     input:
-        f"results/{PROFILE}/.verdict",
+        TRAINED,
+        EVALUATED,
+        REFERENCES,
+        CONTRACTS,
+        RESULTS,
+        list(TABLES),
+        list(FIGURES),
+        PAGE,
+        VERDICT,
 
 
 rule trained:

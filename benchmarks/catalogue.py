@@ -237,7 +237,7 @@ def _describes(statement: ast.stmt, names: tuple[str, ...]) -> bool:
 
 
 @cache
-def _meaning(path: Path) -> str:
+def meaning(path: Path) -> str:
     """Hash of the code without comments, layout, docstrings and DESCRIPTIVE: rewording them retrains nothing."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     for node in ast.walk(tree):
@@ -260,11 +260,11 @@ def code_hash(paths: frozenset[Path] | set[Path]) -> str:
 def _code_hash(paths: frozenset[Path]) -> str:
     digest = hashlib.sha256()
     for path in sorted(set().union(*(closure(p) for p in paths))):
-        digest.update(path.name.encode() + _meaning(path).encode())
+        digest.update(path.name.encode() + meaning(path).encode())
     return digest.hexdigest()[:16]
 
 
 def forget() -> None:
     """Read every file again: for who edits them in one process."""
-    for cached in (parse, _library, metrics, _imports, closure, _meaning, _code_hash):
+    for cached in (parse, _library, metrics, _imports, closure, meaning, _code_hash):
         cached.cache_clear()

@@ -4,7 +4,16 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveInt, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveInt,
+    ValidationError,
+    model_validator,
+)
 
 from benchmarks.catalogue import ROOT
 from benchmarks.errors import SuiteError, shown, unknown
@@ -126,7 +135,10 @@ class Dataset(Strict):
 
 
 class Profile(Strict):
-    """How much work and on which data."""
+    """How much work and on which data.
+
+    `reference`: draws of a problem's posterior, exact and of HMC, all chains together, of which each `thin`-th is kept.
+    """
 
     purpose: str
     size: str = ""
@@ -137,6 +149,20 @@ class Profile(Strict):
     max_steps: Size | None = None
     max_seeds: Size | None = None
     budget_key: str | None = None
+    reference: dict[Literal["exact", "hmc_draws", "chains", "warmup", "thin"], Size] = {
+        "exact": 500_000,
+        "hmc_draws": 500_000,
+        "chains": 40,
+        "warmup": 2000,
+        "thin": 50,
+    }
+
+    @model_validator(mode="after")
+    def _whole_chains(self) -> "Profile":
+        draws = self.reference
+        if draws["hmc_draws"] % (draws["chains"] * draws["thin"]):
+            raise ValueError("reference: hmc_draws must be a multiple of chains times thin")
+        return self
 
 
 class Cell(Strict):
@@ -157,7 +183,7 @@ class Cell(Strict):
 
 
 class Table(Strict):
-    """A table of a paper. `rows_are`: whether its rows compare methods on one data set, or are data sets.
+    """A table of a paper. `rows_are`: methods to compare on one data set, data sets, or runs on any data.
 
     `copy_of`: the table whose published values it shows, if this is a copy with rows of a user's own.
     """
@@ -167,7 +193,7 @@ class Table(Strict):
     title: str
     rows: list[Cell]
     columns: list[Cell]
-    rows_are: Literal["methods", "datasets"] = "methods"
+    rows_are: Literal["methods", "datasets", "runs"] = "methods"
     notes: list[str] = []
     copy_of: str = ""
 

@@ -5,7 +5,7 @@ import math
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from benchmarks.errors import SuiteError
 from methods.files import SUM, DamagedError, content_sum, replacing, require
@@ -61,7 +61,7 @@ class MetricFile(Record):
     key: str
     entry: dict[str, Any] = {}
     weights: str = ""
-    results: list[Result]
+    results: list[Result] = Field(min_length=1)
 
 
 class Evaluation(Record):
@@ -113,17 +113,42 @@ class RunRecord(Record):
 
 
 class Contract(Record):
-    """`contract.json`: the contract tests of a user's run, each with what is wrong (empty: it holds)."""
+    """`contract.json`: the contract tests of a user's run, each with what is wrong (empty: it holds).
+
+    `key` is a hash of all that they depend on: see Suite.contract_key.
+    """
 
     run: str
     status: Status
     reason: str = ""
+    key: str = ""
     checks: dict[str, str] = {}
 
     @property
     def failed(self) -> list[str]:
-        """A line for each check that failed."""
-        return [f"{self.run}: contract: {name}: {wrong}" for name, wrong in self.checks.items() if wrong]
+        """A line for each check that failed; the reason where the tests themselves did."""
+        lines = [f"{name}: {wrong}" for name, wrong in self.checks.items() if wrong]
+        return lines or [self.reason] if self.status == "failed" else []
+
+
+class Reference(Record):
+    """`references/<problem>.json`: the draws of a problem's posterior; further keys are numbers of their diagnostics.
+
+    `checks` are those of a sampler, each with what is wrong (empty: it holds).
+    """
+
+    model_config = ConfigDict(extra="allow")
+
+    problem: str = ""
+    status: Status = "ok"
+    reason: str = ""
+    code: str = ""
+    checks: dict[str, str] = {}
+
+    @property
+    def numbers(self) -> dict[str, float]:
+        """The diagnostics."""
+        return {name: value for name, value in (self.model_extra or {}).items() if isinstance(value, int | float)}
 
 
 def canonical(value: Any) -> str:
@@ -149,7 +174,7 @@ def read_json(path: Path) -> dict[str, Any]:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise SuiteError(f"{path}: missing; run snakemake to make it") from None
-    except ValueError as error:
+    except (OSError, ValueError) as error:  # no file, perhaps, or another user's
         raise DamagedError(path, error) from None
     if not isinstance(content, dict):
         raise DamagedError(path, "no record")

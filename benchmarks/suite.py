@@ -19,6 +19,7 @@ from benchmarks.errors import SuiteError, unknown
 from benchmarks.own import own_runs
 from benchmarks.own.own_runs import listed
 from benchmarks.records import canonical
+from methods.files import content_sum
 
 
 @dataclass(frozen=True)
@@ -185,7 +186,8 @@ class Suite(Definitions):
         So cells of a row and of a column are of the same images, whatever a profile says of each metric. Copies with a
         user's own runs change nothing for the suite's.
         """
-        found = {run: n for run, metrics in self.everything.items() if (n := self.fewest_images(run, metrics))}
+        ours = {run: metrics for run, metrics in self.everything.items() if run not in self.from_file}
+        found = {run: n for run, metrics in ours.items() if (n := self.fewest_images(run, metrics))}
         groups = [{run for *_, run, _ in self.cells(table) if run in found} for table in self.all_tables.values()]
         for _ in groups:  # at most so many steps from one table to the last that it shares runs with
             for group in groups:
@@ -200,12 +202,15 @@ class Suite(Definitions):
         return min(numbers, default=None)
 
     def images_of(self, run: str, metrics: Iterable[str]) -> int | None:
-        """As `likelihood_images`; a user's own run takes as many as the baselines of its tables."""
+        """As `likelihood_images`; a user's own run takes as many as the suite's on the same data.
+
+        The same whatever `only` and `compare` choose, which jobs are not told.
+        """
         if run in self.likelihood_images:
             return self.likelihood_images[run]
-        beside = {other for table in self.tables.values() for *_, other, _ in self.cells(table)} - self.from_file
-        known = [self.likelihood_images[other] for other in beside if other in self.likelihood_images]
-        return min(known) if known else self.fewest_images(run, metrics)
+        data = self.dataset_of(run)[0]
+        beside = [n for other, n in self.likelihood_images.items() if self.dataset_of(other)[0] == data]
+        return min(beside) if beside and run in self.from_file else self.fewest_images(run, metrics)
 
     def seeds(self, run: str) -> int:
         """How many seeds this run has in this profile."""
@@ -229,14 +234,6 @@ class Suite(Definitions):
         used = dict(self.dataset_of(run) for run in self.wanted)
         return sorted(name for name, definition in used.items() if definition.kind == "problem")
 
-    def specification_json(self, run: str) -> str:
-        """The run's specification as canonical JSON."""
-        return canonical(self.specification(run))
-
-    def metrics_json(self, run: str) -> str:
-        """The run's metrics with options and code, as canonical JSON."""
-        return canonical(self.metric_options(run))
-
     def command_options(self, run: str) -> str:
         """Options of a job's command; the runs file only where the run is in it, so that adding one reruns no other."""
         runs = f" --runs {shlex.quote(str(self.extra_runs))}" if run in self.from_file else ""
@@ -249,9 +246,22 @@ class Suite(Definitions):
         chosen = "".join(f" --{option} {' '.join(names)}" for option, names in named.items() if names)
         return f"--profile {self.name}{runs}{chosen}"
 
-    def contract_code(self, run: str) -> str:
-        """Hash of the code that the contract tests of this run depend on."""
-        return self.code(run) + catalogue.code_hash({ROOT / "benchmarks/own/contract.py"})
+    @property
+    def reports(self) -> Path:
+        """Where tables, figures and the page go: reports/<profile>, of a selection reports/<profile>/only/<names>."""
+        folder, copies = Path("reports") / self.name, (name for name, table in self.tables.items() if table.copy_of)
+        joined = "+".join(sorted({*self.only, *copies} - set(self.compare)))
+        if not joined:
+            return folder
+        if self.extra_runs is not None and not self.compare and not self.from_file <= set(self.only):
+            joined += f"+{own_runs.stem_of(self.extra_runs)}"
+        return folder / "only" / (joined if len(joined) <= 80 else f"{joined[:60]}-{content_sum([(joined, b'')])[:8]}")
+
+    def contract_key(self, run: str) -> str:
+        """Hash of all that the contract tests of this run depend on."""
+        code = self.code(run) + catalogue.code_hash({ROOT / "benchmarks/own/contract.py"})
+        parts = (canonical(self.specification(run)), code, self.data_state(run))
+        return content_sum((part, b"") for part in parts)[:16]
 
     def reference_files(self, run: str) -> list[str]:
         """What evaluating the run needs besides its weights: a problem's reference, an evaluated classifier."""
@@ -262,11 +272,12 @@ class Suite(Definitions):
             return [f"results/{self.name}/{definition.classifier}/seed0/metrics.json"]
         return []
 
-    @staticmethod
-    def reference_code() -> str:
-        """Hash of the code that references depend on."""
+    def reference_code(self) -> str:
+        """Hash of what references depend on: the problems, the samplers and the profile's number of draws."""
         folder = ROOT / "benchmarks"
-        return catalogue.code_hash({folder / "problems" / "__init__.py", folder / "references" / "hmc.py"})
+        code = catalogue.code_hash({folder / "problems" / "__init__.py", folder / "references" / "hmc.py"})
+        own = catalogue.meaning(folder / "references" / "draws.py")  # what it imports builds networks, too
+        return content_sum((part, b"") for part in (code, own, canonical(self.profile.reference)))[:16]
 
     def report_code(self) -> str:
         """Hash of what tables, figures, claims and the page depend on, their YAML and published values included."""

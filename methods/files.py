@@ -17,7 +17,7 @@ SUM = "sha256"
 class DamagedError(ValueError):
     """A file is not what was written; the message is one line with its name and what to do."""
 
-    def __init__(self, path: Path, reason: object, remedy: str = "delete it and give the same command again"):
+    def __init__(self, path: Path, reason: object, remedy: str = "the next call of snakemake makes it again"):
         first = (str(reason).splitlines() or ["unreadable"])[0][:160]
         self.what = f"{path}: damaged ({first})"
         super().__init__(f"{self.what}; {remedy}")

@@ -161,7 +161,7 @@ class Trainer:
             read_tensors(self.best_weights)  # found damaged now rather than at the end
         if metadata["identity"] != self.identity:
             raise ForeignCheckpointError(
-                f"{self.checkpoint}: checkpoint of another specification or code; delete its folder to start afresh"
+                f"{self.checkpoint}: checkpoint of another specification or code; move its folder away to start afresh"
             )
         prefix = "method/"
         weights = {k.removeprefix(prefix): t for k, t in tensors.items() if k.startswith(prefix)}

@@ -179,10 +179,21 @@ def test_files_and_functions_stay_short():
             assert len(path.read_text().splitlines()) <= 300, path
 
 
-def test_only_asks_of_each_run_what_its_own_command_computes():
-    everything = Suite("quick").jobs
-    for folder, job in Suite("quick", only=["vae-mnist-8", "avb-mnist-8"]).jobs.items():
+@pytest.mark.parametrize("profile", ["quick", "laptop", "paper"])
+@pytest.mark.parametrize("only", [["vae-mnist-8", "avb-mnist-8"], ["asvae-table-2"], ["asvae-table-1", "avb-table-2"]])
+def test_only_asks_of_each_run_what_its_own_command_computes(profile, only):
+    everything = Suite(profile).jobs
+    for folder, job in Suite(profile, only=only).jobs.items():
         assert job.metrics == everything[folder].metrics
+
+
+def test_compare_asks_of_a_run_of_ones_own_what_its_own_command_computes(tmp_path):
+    file = tmp_path / "mine.yml"
+    file.write_text("mine: {like: vae-mnist-8}\nsharp: {like: dcgan-cifar10}\n")
+    alone = Suite("laptop", file)
+    for table in ("avb-table-2", "asvae-table-2"):
+        for folder, job in Suite("laptop", file, compare=[table]).jobs.items():
+            assert job.metrics.items() <= alone.jobs[folder].metrics.items()
 
 
 def test_data_that_a_training_fetched_itself_do_not_repeat_it(tmp_path, monkeypatch):

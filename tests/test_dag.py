@@ -139,9 +139,27 @@ def test_an_edited_imported_module_reruns_what_depends_on_it(tree):
     assert unchanged == set(), text
 
 
-def test_only_a_table_can_be_asked_for(tree):
+def test_a_selection_has_a_page_of_its_own_and_takes_nothing_from_the_whole(tree):
+    page, results = tree / "reports/smoke/index.html", tree / "results/smoke/results.parquet"
+    before, rows = page.read_bytes(), pandas.read_parquet(results)
     jobs, _ = planned(tree, "only=avb-table-1")
     assert jobs == set()
+    done = snakemake(tree, "--config", "profile=smoke", "only=avb-table-1")
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert 'id="avb-table-1"' in (tree / "reports/smoke/only/avb-table-1/index.html").read_text()
+    assert page.read_bytes() == before
+    pandas.testing.assert_frame_equal(pandas.read_parquet(results), rows)
+    assert "Nothing to be done" in snakemake(tree, "--config", "profile=smoke").stderr
+
+
+def test_a_run_of_ones_own_stays_in_the_results_of_later_calls(tree):
+    (tree / "mine.yml").write_text("mine: {like: vae-4-point}\n")
+    for call in (("runs=mine.yml", "only=mine"), ("only=avb-table-1",)):
+        done = snakemake(tree, "--config", "profile=smoke", *call)
+        assert done.returncode == 0, done.stderr[-2000:]
+    frame = pandas.read_csv(tree / "results/smoke/results.csv")
+    assert set(frame[frame.run == "mine"].train_status) == {"ok"}
+    assert {"vae-4-point", "avb-ac-torus"} <= set(frame.run)
 
 
 def test_a_typing_mistake_ends_before_the_dag(tree):
@@ -161,10 +179,10 @@ def test_a_failed_cell_reaches_the_report_and_is_tried_again(tmp_path):
     arguments = ("--config", "profile=smoke", "runs=mine.yml", "only=mine")
     first = snakemake(folder, *arguments)
     assert first.returncode != 0
-    page = (folder / "reports" / "smoke" / "index.html").read_text()
+    page = (folder / "reports" / "smoke" / "only" / "mine" / "index.html").read_text()
     assert "loss of player" in page
     assert "in round" in page
-    record = json.loads((folder / "results/smoke/mine/seed0/run.failed.json").read_text())
+    record = json.loads((folder / "results/smoke/mine/seed0/run.json").read_text())
     assert record["status"] == "failed"
     runs.write_text(runs.read_text().replace("1.0e+30", "1.0e-3"))
     second = snakemake(folder, *arguments)

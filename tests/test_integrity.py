@@ -142,7 +142,7 @@ def test_a_finished_training_whose_record_was_deleted_is_not_repeated(tmp_path):
     content = bytearray((tmp_path / "weights.safetensors").read_bytes())
     content[-1] ^= 1
     (tmp_path / "weights.safetensors").write_bytes(content)
-    with pytest.raises(SuiteError, match=r"weights\.safetensors: missing or not the file .* delete run\.json"):
+    with pytest.raises(SuiteError, match=r"weights\.safetensors: missing or not the file .* trains again"):
         execute.load_trained(first, tmp_path, tmp_path, torch.device("cpu"))
     assert train(tmp_path).weights_sha256 == first.weights_sha256
     assert (tmp_path / "weights.safetensors").stat().st_mtime_ns > written

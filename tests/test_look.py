@@ -42,11 +42,11 @@ def test_status_counts_cells_and_names_causes(tmp_path, monkeypatch, capsys):
         run=job.run, seed=0, profile="smoke", status="failed", reason="loss of player model is nan",
         specification=job.specification, dataset="4-point",
     )  # fmt: skip
-    write(folder / "run.failed.json", failed)
+    write(folder / "run.json", failed)
     state = Freshness(Suite("smoke", None, ["avb-table-1"])).jobs["vae-4-point/seed0"]
-    assert {(cell.state, cell.why) for cell in state.cells} == {
-        ("failed", "training: loss of player model is nan; the next call tries again")
-    }
+    assert {(cell.state, cell.why) for cell in state.cells} == {("failed", "training: loss of player model is nan")}
+    assert state.train
+    assert state.evaluate
 
 
 def test_the_doctor_says_who_holds_a_folder_and_what_is_missing(tmp_path, monkeypatch, capsys):

@@ -203,7 +203,7 @@ def test_what_cannot_be_compared_says_why():
 def test_the_contract_holds_for_the_example_and_names_what_is_broken(tmp_path, capsys):
     assert main(["contract", "capacity-vae", "--runs", str(MINE), "--profile", "smoke"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 6
+    assert len(lines) == 9
     assert all(line.startswith("holds: ") for line in lines)
     (tmp_path / "broken.py").write_text(BROKEN.replace('paper, equations = "none", "1"', 'paper = "no" + "ne"'))
     path = runs_file(tmp_path, "drifting: {method: broken.py:Drifting, like: vae-mnist-8}")
@@ -229,7 +229,7 @@ def test_a_broken_contract_is_shown_and_counted_and_stops_no_training(tmp_path):
     wrong = "a training that was stopped and continued ends with other weights"
     assert f"failed: drifting: contract: training is deterministic and resumes exactly: {wrong}" in done.stderr
     assert json.loads((folder / "results/smoke/drifting/seed0/run.json").read_text())["status"] == "ok"
-    reports = folder / "reports" / "smoke"
+    reports = folder / "reports" / "smoke" / "only" / "avb-table-1-with-mine"
     page = (reports / "index.html").read_text()
     assert wrong in page
     assert 'id="avb-table-1-with-mine-against"' in page

@@ -10,6 +10,7 @@ from test_dag import copy_tree, snakemake
 
 HOSTILE = "\"><img src=x onerror='document.title=1'><script>document.title=1</script>"
 OWN = {"mine": {"like": "vae-4-point", "note": HOSTILE, "deviations": [HOSTILE]}}
+ONLY = ("mine", "avb-table-1", "avb-beats-vae-4-point", "unifying-figure-4", "avb-figure-6")
 FLAGS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--hide-scrollbars")
 
 
@@ -18,10 +19,14 @@ def tree(tmp_path_factory):
     """A small profile, run with a user's run whose words are hostile."""
     folder = copy_tree(tmp_path_factory.mktemp("page"))
     (folder / "mine.yml").write_text(yaml.safe_dump(OWN))
-    only = "only=mine,avb-table-1,avb-beats-vae-4-point,unifying-figure-4,avb-figure-6"
-    done = snakemake(folder, "--config", "profile=smoke", "runs=mine.yml", only)
+    done = snakemake(folder, "--config", "profile=smoke", "runs=mine.yml", f"only={','.join(ONLY)}")
     assert done.returncode == 0, done.stderr[-3000:]
     return folder
+
+
+def reports(tree):
+    """The folder of the selection's page."""
+    return tree / "reports" / "smoke" / "only" / "+".join(sorted(ONLY))
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +58,7 @@ def show(browser, tree, width, scheme):
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
     feature = {"name": "prefers-color-scheme", "value": scheme}
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
-    browser.get((tree / "reports" / "smoke" / "index.html").as_uri())
+    browser.get((reports(tree) / "index.html").as_uri())
 
 
 class Outline(HTMLParser):
@@ -76,7 +81,7 @@ class Outline(HTMLParser):
 
 
 def test_headings_ids_links_and_names_are_in_order(tree):
-    folder = tree / "reports" / "smoke"
+    folder = reports(tree)
     outline = Outline()
     outline.feed((folder / "index.html").read_text())
     assert outline.levels[0] == 1
@@ -89,7 +94,7 @@ def test_headings_ids_links_and_names_are_in_order(tree):
 
 
 def test_hostile_words_stay_words(tree, page):
-    text = (tree / "reports" / "smoke" / "index.html").read_text()
+    text = (reports(tree) / "index.html").read_text()
     assert "onerror" in text
     assert "<img src=x" not in text
     assert text.count("<script>") == 1

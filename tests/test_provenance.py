@@ -29,7 +29,7 @@ def train(folder: Path, run: str) -> RunRecord:
     """The record of a training in a process of its own."""
     folder.mkdir(exist_ok=True)
     command = [sys.executable, "-m", "benchmarks", "train", run, "--profile", "smoke"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "VGB_WARM": "", "VGB_DEVICE": "cpu"}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "VGB_DEVICE": "cpu"}
     subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True)
     return read(folder / "results" / "smoke" / run / "seed0" / "run.json", RunRecord)
 

@@ -11,6 +11,7 @@ from benchmarks.suite import Suite
 
 Command = Callable[[argparse.Namespace], int]
 Add = Callable[[Command], argparse.ArgumentParser]
+FAILED = "only write the record of a job that ended so without one"
 
 
 @contextmanager

@@ -3,22 +3,16 @@
 import argparse
 import json
 import os
-import re
 import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks.commands.common import Add, job_folder, locked, suite_of, tune_process
+from benchmarks.commands.common import FAILED, Add, job_folder, locked, suite_of, tune_process
 from benchmarks.commands.own import bring
 from benchmarks.errors import SuiteError, unknown
-from benchmarks.machine.gpu_lease import lease
+from benchmarks.jobs import failures
+from benchmarks.machine.gpu_lease import check_device, lease
 from benchmarks.suite import Suite
-
-REFERENCES = {
-    "quick": {"exact": 100_000, "hmc_draws": 60_000, "warmup": 500, "chains": 40, "thin": 6},
-    "smoke": {"exact": 20_000, "hmc_draws": 4_000, "warmup": 200, "chains": 20, "thin": 2},
-    "full": {"exact": 500_000, "hmc_draws": 500_000, "warmup": 2000, "chains": 40, "thin": 25},
-}
 
 
 def specification_of(arguments: argparse.Namespace, suite: Suite, which: str) -> dict[str, Any]:
@@ -33,8 +27,7 @@ def specification_of(arguments: argparse.Namespace, suite: Suite, which: str) ->
 
 def check_options(arguments: argparse.Namespace) -> None:
     """SuiteError unless device, seed and threads can be."""
-    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", arguments.device):
-        raise SuiteError(f"command line: --device (or VGB_DEVICE) is {arguments.device!r}; use auto, cpu or cuda")
+    check_device(arguments.device)
     for name, least in (("seed", 0), ("threads", 1)):
         if getattr(arguments, name) < least:
             raise SuiteError(f"command line: --{name} is {getattr(arguments, name)}; it must be at least {least}")
@@ -46,23 +39,30 @@ def train(arguments: argparse.Namespace) -> int:
     suite = suite_of(arguments)
     specification = specification_of(arguments, suite, "specification")
     folder = job_folder(arguments)
+    if arguments.failed:
+        with locked(folder):
+            return failures.training(suite, arguments, specification, folder)
     with locked(folder), lease(arguments.device) as device:
         tune_process(arguments.threads)
-        from benchmarks.jobs import execute
+        from benchmarks.jobs import again, execute
+        from benchmarks.machine.devices import choose_device
         from benchmarks.machine.host import data_root
         from methods.train import Interrupted
 
+        choose_device(device)  # before anything is written
+        options = {
+            "root": data_root(arguments.data_root),
+            "device_name": device,
+            "code": suite.code(arguments.run),
+            "checkpoint_seconds": arguments.checkpoint_seconds,
+        }
+        metrics = specification_of(arguments, suite, "metrics")
         try:
-            record = execute.train(
-                specification,
-                arguments.seed,
-                arguments.profile,
-                folder,
-                root=data_root(arguments.data_root),
-                device_name=device,
-                code=suite.code(arguments.run),
-                checkpoint_seconds=arguments.checkpoint_seconds,
-            )
+            if arguments.again:
+                found = again.run(specification, arguments.seed, arguments.profile, folder, metrics, options)
+                print("\n".join(found.lines))
+                return int(not found.equal)
+            record = execute.train(specification, arguments.seed, arguments.profile, folder, **options)
         except Interrupted as reason:
             print(reason, file=sys.stderr)
             return 130
@@ -98,14 +98,19 @@ def evaluate(arguments: argparse.Namespace) -> int:
     metrics = specification_of(arguments, suite_of(arguments), "metrics")
     folder = job_folder(arguments)
     references = folder.parents[1] / "references"
+    if arguments.failed:
+        with locked(folder):
+            return failures.evaluation(metrics, folder, references, arguments.failed)
     with locked(folder):
         found = metric_files.finish_if_current(metrics, folder, references)
         if found is None:
             with lease(arguments.device) as device:
                 tune_process(arguments.threads)
                 from benchmarks.jobs.evaluate import compute
+                from benchmarks.machine.devices import choose_device
                 from benchmarks.machine.host import data_root
 
+                choose_device(device)
                 root = data_root(arguments.data_root)
                 statuses = compute(metrics, folder, root=root, references=references, device_name=device)
             found = metric_files.finish(read(folder / "run.json", RunRecord), folder, statuses)
@@ -114,32 +119,37 @@ def evaluate(arguments: argparse.Namespace) -> int:
 
 
 def reference(arguments: argparse.Namespace) -> int:
-    """Make the reference draws of a problem."""
+    """Make the reference draws of a problem; a failure is a record."""
     suite = suite_of(arguments)
     if arguments.problem not in suite.problems:
         raise unknown("command line", "problem", arguments.problem, suite.problems)
-    tune_process(arguments.threads)
-    from benchmarks.records import write_json
-    from benchmarks.references.draws import make_reference
-
-    budget = {"quick": "quick", "quick-seeds": "quick", "smoke": "smoke"}.get(arguments.profile, "full")
     folder = Path("results") / arguments.profile / "references"
+    if arguments.failed:
+        return failures.reference(suite, arguments.problem, folder, arguments.failed)
+    tune_process(arguments.threads)
+    from benchmarks.jobs.reference import record_reference
+
     with locked(folder / f".{arguments.problem}"):
-        found = make_reference(arguments.problem, folder, REFERENCES[budget])
-        write_json(folder / f"{arguments.problem}.json", {**found, "code": Suite.reference_code()})
+        record = record_reference(arguments.problem, folder, suite.profile.reference, suite.reference_code())
+    print(f"reference {record.problem}: {record.status} {record.reason}".rstrip(), file=sys.stderr)
     return 0
 
 
 def register(add: Add) -> None:
     """The commands and their options."""
+    device = os.environ.get("VGB_DEVICE") or "auto"
     for command in (train, evaluate):
         options = add(command)
         options.add_argument("run", help="a run" + ("; or samples.npz, images, weights" if command is evaluate else ""))
         options.add_argument("--seed", type=int, default=0)
-        options.add_argument("--device", default=os.environ.get("VGB_DEVICE", "auto"), help="auto, cpu, cuda or cuda:N")
+        options.add_argument("--device", default=device, help="auto, cpu, cuda or cuda:N (default: VGB_DEVICE)")
         options.add_argument("--threads", type=int, default=1)
+        options.add_argument("--failed", metavar="REASON", help=FAILED)
         if command is train:
             options.add_argument("--checkpoint-seconds", type=float, default=60.0)
+            options.add_argument(
+                "--again", action="store_true", help="train anew elsewhere and compare; changes nothing"
+            )
         else:
             options.add_argument("--as", dest="name", help="the row's name, for a file from elsewhere")
             options.add_argument("--table", help="the table whose metrics and rows it gets")
@@ -148,3 +158,4 @@ def register(add: Add) -> None:
     options = add(reference)
     options.add_argument("problem")
     options.add_argument("--threads", type=int, default=1)
+    options.add_argument("--failed", metavar="REASON", help=FAILED)

@@ -4,30 +4,29 @@ import argparse
 import sys
 from pathlib import Path
 
-from benchmarks.commands.common import Add, locked, suite_of, tune_process
+from benchmarks.commands.common import FAILED, Add, locked, suite_of, tune_process
+from benchmarks.jobs import failures
 
 
 def contract(arguments: argparse.Namespace) -> int:
     """Check what every method must do on one run, a line for each check; exit status 1 if one does not hold."""
-    tune_process(arguments.threads)
-    from benchmarks.errors import NotRunError
-    from benchmarks.machine.host import data_root
-    from benchmarks.own import contract
-    from benchmarks.records import Contract, write
-
     suite = suite_of(arguments)
     suite.run(arguments.run)
-    try:
-        found = contract.run(contract.case_of(suite, arguments.run, data_root(arguments.data_root)))
-        record = Contract(run=arguments.run, status="failed" if any(found.values()) else "ok", checks=found)
-    except NotRunError as reason:
-        record = Contract(run=arguments.run, status="not run", reason=str(reason))
+    file, key = Path("results") / suite.name / arguments.run / "contract.json", suite.contract_key(arguments.run)
+    if arguments.failed:
+        return failures.contract(arguments.run, key, file, arguments.failed)
+    tune_process(arguments.threads)
+    from benchmarks.machine.host import data_root
+    from benchmarks.own.contract import record_of
+    from benchmarks.records import write
+
+    record = record_of(suite, arguments.run, data_root(arguments.data_root)).model_copy(update={"key": key})
     for check, wrong in record.checks.items():
         print(f"{'FAILED' if wrong else 'holds'}: {check}" + (f": {wrong}" if wrong else ""))
     if record.reason:
-        print(f"not run: {record.reason}")
+        print(f"{record.status}: {record.reason}")
     if arguments.record:
-        write(Path("results") / suite.name / arguments.run / "contract.json", record)
+        write(file, record)
         return 0
     return int(record.status == "failed")
 
@@ -45,6 +44,7 @@ def bring(arguments: argparse.Namespace) -> int:
     from benchmarks.machine.host import data_root
     from benchmarks.own.brought import bring as run
     from benchmarks.report import against, compare, tables
+    from benchmarks.report.faults import Faults
     from benchmarks.report.frame import folder_of, rows_of
     from benchmarks.suite import Job
 
@@ -60,10 +60,11 @@ def bring(arguments: argparse.Namespace) -> int:
     reports.mkdir(parents=True, exist_ok=True)
     grid = compare.table_cells(suite, frame, suite.tables[copy].copy_of, suite.tables[copy])
     tables.write(suite, copy, suite.tables[copy], grid, reports)
-    against.write(suite, frame, {name}, reports)
+    faults = Faults()
+    against.write(suite, frame, {name}, reports, faults)
     print((reports / f"{copy}.md").read_text(encoding="utf-8"))
     print(f"record: {folder}; table: {reports / copy}.md, .tex, .csv", file=sys.stderr)
-    return 0
+    return int(bool(faults.found))
 
 
 def register(add: Add) -> None:
@@ -72,3 +73,4 @@ def register(add: Add) -> None:
     options.add_argument("run")
     options.add_argument("--record", action="store_true", help="write contract.json and end with status 0")
     options.add_argument("--threads", type=int, default=1)
+    options.add_argument("--failed", metavar="REASON", help=FAILED)

@@ -2,15 +2,21 @@
 
 import argparse
 import sys
+from pathlib import Path
 
-from benchmarks.commands.common import Add, suite_of
+from benchmarks.commands.common import Add, locked, suite_of
 
 
 def collect(arguments: argparse.Namespace) -> int:
     """Gather all records into results.parquet and results.csv."""
     from benchmarks.report.frame import collect as run
+    from benchmarks.report.frame import folder_of
 
-    run(suite_of(arguments))
+    suite = suite_of(arguments)
+    with locked(folder_of(suite) / ".collect"):
+        for left in folder_of(suite).glob(".tmp-*"):  # of a call that was killed
+            left.unlink(missing_ok=True)
+        run(suite)
     return 0
 
 
@@ -18,20 +24,22 @@ def report(arguments: argparse.Namespace) -> int:
     """Render tables, figures, claims and the page."""
     from benchmarks.report.page import render
 
-    print(render(suite_of(arguments)), file=sys.stderr)
+    suite = suite_of(arguments)
+    with locked(Path("results") / suite.name / ".report"):
+        print(render(suite), file=sys.stderr)
     return 0
 
 
 def verdict(arguments: argparse.Namespace) -> int:
-    """List failed and stale cells and set their records aside, so that the next call makes them again."""
-    from benchmarks.report.against import contracts
-    from benchmarks.report.frame import set_cells_aside
+    """List what failed or is stale, which the next call makes again; exit status 1 if there is any."""
+    from benchmarks.report.frame import unsettled
 
-    suite = suite_of(arguments)
-    failures = set_cells_aside(suite) + [f"failed: {line}" for record in contracts(suite) for line in record.failed]
-    for line in failures:
+    lines = unsettled(suite_of(arguments))
+    for line in lines:
         print(line, file=sys.stderr)
-    return 1 if failures else 0
+    if lines:
+        print("the next call makes these again", file=sys.stderr)
+    return int(bool(lines))
 
 
 def register(add: Add) -> None:

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy
 import torch
 
 from benchmarks import catalogue
@@ -27,7 +28,9 @@ from benchmarks.jobs.trained import Classifier, Estimate, Trained
 from benchmarks.machine.devices import choose_device
 from benchmarks.records import MetricFile, Result, RunRecord, Status, read, write
 from methods.checkpoint import load_weights
-from methods.files import DamagedError, WriteError
+from methods.files import DamagedError, WriteError, read_arrays
+
+ATTEMPTED = ".attempted"  # metrics during which an evaluation was killed, and the one under way: they come last
 
 
 def run_metric(declared: Declared, trained: Trained, options: dict[str, Any], step: int, seed: int) -> Result:
@@ -44,6 +47,7 @@ def run_metric(declared: Declared, trained: Trained, options: dict[str, Any], st
     }
     try:
         found: Estimate = getattr(importlib.import_module(module_name), function)(trained, **options)
+        require_finite(trained.folder, literals.get("artefact"))
         about = [trained.dataset, trained.data.pixels if trained.data else "posterior", literals.get("images", "")]
         if found.kind is not None:
             common["kind"] = found.kind
@@ -64,11 +68,26 @@ def run_metric(declared: Declared, trained: Trained, options: dict[str, Any], st
         return Result(**common, status="not run", reason=str(reason))
     except WriteError:
         raise
-    except (SuiteError, DamagedError) as error:
-        return Result(**common, status="failed", reason=str(error))
-    except Exception as error:
-        traceback.print_exc()
-        return Result(**common, status="failed", reason=f"{type(error).__name__}: {first_line(error)}")
+    except SystemExit as end:
+        return Result(**common, status="failed", reason=f"the method ended the process: sys.exit({end.code!r})")
+    except Exception as error:  # a user's method may raise anything
+        return Result(**common, status="failed", reason=reason_of(error))
+
+
+def require_finite(folder: Path, artefact: str | None) -> None:
+    """SuiteError where the arrays that a metric has written hold numbers that are not finite."""
+    for name, array in read_arrays(folder / artefact).items() if artefact else ():
+        wrong = 0 if array.dtype.kind != "f" else int((~numpy.isfinite(array)).sum())
+        if wrong:
+            raise SuiteError(f"{artefact}: {wrong:,} of {array.size:,} numbers of {name} are not finite")
+
+
+def reason_of(error: Exception) -> str:
+    """Why something failed, in a line; what nobody foresaw with its kind, and a traceback in the log."""
+    if isinstance(error, SuiteError | DamagedError):
+        return str(error)
+    traceback.print_exc()
+    return f"{type(error).__name__}: {first_line(error)}"
 
 
 def snapshots(folder: Path, steps: list[int]) -> list[tuple[int, Path]]:
@@ -87,7 +106,8 @@ def evaluate_metric(name: str, entry: dict[str, Any], record: RunRecord, folder:
             try:
                 load_weights(path, trained.method)
             except DamagedError as error:
-                raise SuiteError(f"{error.what}; delete run.json to retrain") from error
+                path.replace(path.with_name(f"{path.name}.damaged"))  # missing, so that the next call trains again
+                raise SuiteError(f"{error.what}: set aside; the next call trains again") from error
             results.append(run_metric(declared, replace(trained, final=False), entry["options"], step, seed))
         load_weights(folder / "weights.safetensors", trained.method)
     results.append(run_metric(declared, trained, entry["options"], record.steps, seed))
@@ -104,30 +124,41 @@ def compute(
     failure: tuple[Status, str] | None = None
     if record.status != "ok":
         failure = record.status, f"training {record.status}: {record.reason}"
-    for name, entry in metrics.items():
+    attempted = folder / ATTEMPTED
+    killers = attempted.read_text(encoding="utf-8").split() if attempted.exists() else []
+    for name, entry in sorted(metrics.items(), key=lambda item: item[0] in killers):
         declared = catalogue.metrics()[name]
         key, found = current(name, entry, record, folder, references)
-        if failure is None and found is not None:
+        if record.status == "ok" and found is not None:
             statuses[name] = found.results[-1].status
             continue
         absent = missing_capabilities(declared, provided(record))
         if trained is None and failure is None and not absent:
             try:
                 trained = open_trained(record, folder, root, references, choose_device(device_name))
-            except (SuiteError, NotRunError, ValueError) as error:
-                failure = "not run" if isinstance(error, NotRunError) else "failed", str(error)
+            except NotRunError as reason:
+                failure = "not run", str(reason)
+            except WriteError:
+                raise
+            except Exception as error:  # the networks are built again: a user's method may raise anything
+                failure = "failed", reason_of(error)
         if failure is not None:
             found = refused(name, declared, *failure)
         elif absent or trained is None:
             found = refused(name, declared, "not run", f"{method_name(record)} gives no {' and no '.join(absent)}")
         else:
-            found = evaluate_metric(name, entry, record, folder, trained)
+            attempted.write_text("\n".join([*killers, name]), encoding="utf-8")
+            try:
+                found = evaluate_metric(name, entry, record, folder, trained)
+            except SuiteError as error:
+                found = refused(name, declared, "failed", str(error))
         write(
             folder / f"{name}.json",
             found.model_copy(update={"key": key, "entry": entry, "weights": record.weights_sha256}),
         )
         statuses[name] = found.results[-1].status
-    return statuses
+    attempted.unlink(missing_ok=True)
+    return {name: statuses[name] for name in metrics}
 
 
 def open_trained(record: RunRecord, folder: Path, root: Path, references: Path, device: torch.device) -> Trained:

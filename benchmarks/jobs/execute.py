@@ -1,7 +1,8 @@
-"""What the jobs do: train a run, evaluate it, make a reference. Failures become records, not tracebacks."""
+"""Training of one run and seed: a failure becomes a record, not a traceback."""
 
 import resource
 import shutil
+import sys
 import traceback
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,7 +23,7 @@ from methods.files import DamagedError, WriteError, content_sum, file_sum
 from methods.labels import HIDDEN
 from methods.train import Interrupted, NonFiniteLossError
 
-FINISHED = "trained.json"  # the record once more: Snakemake deletes run.json when a call is killed after it was written
+FINISHED = "trained.json"  # the record once more, for a call that was killed before Snakemake took note of run.json
 
 
 def blank_record(specification: dict[str, Any], seed: int, profile: str, code: str, root: Path) -> RunRecord:
@@ -60,7 +61,8 @@ def train_to_end(
     identity = content_sum([("", canonical(setting.identity(record.specification)).encode())])[:16]
     finished = finished_before(folder, identity)
     if finished is not None:
-        return finished
+        print(f"{record.run} seed {record.seed}: trained already, nothing to do (--again compares)", file=sys.stderr)
+        return finished.model_copy(update={"code": record.code, "data_state": record.data_state})
     found = search(setting, folder)
     found |= {
         "identity": identity,
@@ -115,6 +117,8 @@ def train(
         record = record.model_copy(update={"status": "not run", "reason": str(reason)})
     except (Interrupted, WriteError):
         raise
+    except SystemExit as end:
+        record = record.model_copy(update={"reason": f"the method ended the process: sys.exit({end.code!r})"})
     except Exception as error:  # a user's method may raise anything
         if not isinstance(error, SuiteError | DamagedError | NonFiniteLossError):
             traceback.print_exc()
@@ -127,7 +131,9 @@ def load_trained(record: RunRecord, folder: Path, root: Path, device: torch.devi
     """(method, data, problem) of a finished run; SuiteError if the weights are not those it wrote."""
     weights = folder / "weights.safetensors"
     if not weights.exists() or file_sum(weights) != record.weights_sha256:
-        raise SuiteError(f"{weights}: missing or not the file that run.json describes; delete run.json to retrain")
+        raise SuiteError(
+            f"{weights}: missing or not the file that run.json describes; the next call of snakemake trains again"
+        )
     data, problem, images = open_data(record.dataset, root, device)
     method = build(with_options(record.specification, record.chosen), images, problem, record.seed)
     load_weights(weights, method)

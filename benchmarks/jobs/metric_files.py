@@ -63,9 +63,9 @@ def refused(name: str, declared: Declared, status: Status, reason: str) -> Metri
 
 
 def current(
-    name: str, entry: dict[str, Any], record: RunRecord, folder: Path, references: Path
+    name: str, entry: dict[str, Any], record: RunRecord, folder: Path, references: Path, settled: bool = True
 ) -> tuple[str, MetricFile | None]:
-    """(key that the metric's file must have, the file if it has it and need not be computed again)."""
+    """(key that the metric's file must have, the file if it has it and, if `settled`, need not be computed again)."""
     declared, path = catalogue.metrics()[name], folder / f"{name}.json"
     key = key_of(record, declared, entry, references)
     wrong = faults(folder, name)
@@ -77,8 +77,8 @@ def current(
     found = read(path, MetricFile)
     if found.key != key:
         return key, None
-    settled = found.results[-1].status == "ok" or missing_capabilities(declared, provided(record))
-    return key, found if settled else None
+    done = found.results[-1].status == "ok" or missing_capabilities(declared, provided(record))
+    return key, found if done or not settled else None
 
 
 def faults(folder: Path, name: str) -> dict[Path, str]:

@@ -127,10 +127,12 @@ class Trained:
         try:
             stored = read_arrays(path)
         except (FileNotFoundError, DamagedError) as error:
-            again = f"delete {path.with_suffix('.json')} and give the same command again"
-            raise SuiteError(f"{path}: missing or damaged; {again}") from error
+            raise SuiteError(f"{path}: missing or damaged; the next call of snakemake makes it again") from error
         if kind not in stored:
-            raise NotRunError(f"{self.dataset} has no {kind!r} reference; it has {', '.join(stored)}")
+            known = ", ".join(stored)
+            raise NotRunError(
+                f"{self.dataset} has no {kind!r} reference (HMC only where its checks hold); it has {known}"
+            )
         draws = stored[kind]
         if len(draws) < n:
             raise NotRunError(f"{path.name} holds {len(draws)} {kind} draws, {n} are wanted; lower n")

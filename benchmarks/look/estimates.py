@@ -71,15 +71,24 @@ class Estimate:
 
 
 def records_of(results: Path) -> Iterable[tuple[Path, dict[str, Any]]]:
-    """(folder, run.json) of every finished training below `results`; what cannot be read is passed over."""
+    """(folder, run.json) of every finished training below `results`; what cannot be used is passed over."""
     for path in sorted(results.glob("*/*/seed*/run.json")):
         try:
             record = json.loads(path.read_text(encoding="utf-8"))
-            whole = {"profile", "run", "steps", "images_per_second"} <= record.keys()
-            if whole and record["status"] == "ok" and record["specification"]["train"]["batch_size"]:
+            if record["status"] == "ok" and usable(record):
                 yield path.parent, record
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        except (OSError, ValueError, KeyError, TypeError):
             continue
+
+
+def usable(record: dict[str, Any]) -> bool:
+    """Whether a record has all that estimates use, of the kinds that they use."""
+    try:
+        speed_of(record)
+        work(record["specification"], (1, 8, 8))
+        return same_networks(record["specification"], record["specification"])
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return False
 
 
 def speed_of(record: dict[str, Any]) -> Speed | None:

@@ -1,13 +1,14 @@
 """Which results are fresh, stale and why, missing, failed or not run: read from the records, without Snakemake.
 
-A record holds what the run was when its training began, and a metric file what its key was made of. Snakemake keeps
-its own account of the same things; `train` and `evaluate` of a JobState are what it would start (tests compare the
-two). Only here: a result that was deleted or damaged behind Snakemake's back.
+A record holds what the run was when its training began, and a metric file what its key was made of. Snakemake itself
+sees which files are there and which is newer: what else must be made again, this says (`Freshness.again`), before the
+DAG. `status` and `plan` tell the same.
 """
 
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -15,13 +16,16 @@ from typing import Any, Literal, get_args
 
 from benchmarks import catalogue
 from benchmarks.errors import SuiteError
-from benchmarks.jobs.metric_files import key_of
-from benchmarks.records import Evaluation, MetricFile, RunRecord, canonical, read
+from benchmarks.jobs.metric_files import faults, key_of, training_faults
+from benchmarks.look import rendered
+from benchmarks.look.rendered import sum_of
+from benchmarks.records import Contract, Evaluation, MetricFile, Reference, RunRecord, canonical, read
 from benchmarks.suite import Job, Suite
-from methods.files import DamagedError
+from methods.files import DamagedError, read_arrays
 
 State = Literal["fresh", "stale", "missing", "failed", "not run"]
 OLDER = "recorded by a version that did not say of which code"
+UNSETTLED = ("stale", "missing", "failed")  # states of what the next call makes
 
 
 @dataclass(frozen=True)
@@ -98,7 +102,7 @@ def checked(path: Path, kind: Any) -> tuple[Any, str]:
     try:
         return read(path, kind), ""
     except (SuiteError, DamagedError) as error:
-        return None, f"unreadable: {error}"
+        return None, error.what if isinstance(error, DamagedError) else str(error)
 
 
 class Freshness:
@@ -116,20 +120,39 @@ class Freshness:
 
     def reference(self, path: Path) -> str:
         """Why this reference is to be made."""
-        if not path.exists():
-            return "missing"
-        try:
-            code = json.loads(path.read_text(encoding="utf-8")).get("code", "")
-        except (ValueError, AttributeError):
-            return ""  # damaged, but there: Snakemake leaves it
+        record, damage = checked(path, Reference)
+        if record is None:
+            return damage or "missing"
         now = self.suite.reference_code()
-        return "" if code == now else f"code {code} -> {now}" if code else OLDER
+        if record.code != now:
+            return f"code {record.code} -> {now}" if record.code else OLDER
+        if record.status == "failed":
+            return f"failed: {record.reason}"
+        try:
+            read_arrays(path.with_suffix(".npz"))
+        except FileNotFoundError:
+            return f"{path.with_suffix('.npz')}: missing"
+        except DamagedError as error:
+            return error.what
+        return ""
+
+    @cached_property
+    def contracts(self) -> dict[str, str]:
+        """The user's runs -> why their contract tests are to be made; empty where they hold."""
+        return {run: "; ".join(self.failed_checks(run)) for run in sorted(self.suite.from_file)}
+
+    def failed_checks(self, run: str) -> list[str]:
+        """What is wrong with the record of a run's contract tests, or what they found to be wrong."""
+        record, damage = checked(self.folder / run / "contract.json", Contract)
+        if record is None:
+            return [damage or "missing"]
+        return record.failed if record.key == self.suite.contract_key(run) else ["of other code, options or data"]
 
     def code(self, run: str) -> str:
         """Suite.code, once for each run."""
         return self._codes.setdefault(run, self.suite.code(run))
 
-    def why_train(self, job: Job, record: RunRecord) -> str:
+    def changed(self, job: Job, record: RunRecord) -> str:
         """What of the run is no longer as the record says."""
         found = changes(record.specification, job.specification)
         if not record.code:
@@ -141,9 +164,27 @@ class Freshness:
             found.append(f"data {record.data_state} -> {data}")
         return "; ".join(found)
 
+    def why_train(self, job: Job, record: RunRecord) -> str:
+        """Why a run that has a record is to be trained: it is another now, failed, or has lost weights or history."""
+        folder = self.folder / job.folder
+        if changed := self.changed(job, record):
+            return changed
+        if record.status == "failed":
+            return f"failed: {record.reason}"
+        if record.status == "ok":
+            weights = folder / "weights.safetensors"
+            if not weights.exists():
+                return f"{weights}: missing"
+            if sum_of(weights) != record.weights_sha256:
+                return f"{weights}: damaged (not the file that run.json describes)"
+        return next(iter(training_faults(record, folder).values()), "")
+
     @cached_property
     def jobs(self) -> dict[str, JobState]:
         """Folder -> state of every job of the suite."""
+        weights = [self.folder / folder / "weights.safetensors" for folder in self.suite.jobs]
+        with ThreadPoolExecutor() as pool:  # gigabytes, perhaps
+            list(pool.map(sum_of, filter(Path.exists, weights)))
         found: dict[str, JobState] = {}
         return {folder: self.visit(folder, found) for folder in self.suite.jobs}
 
@@ -153,32 +194,25 @@ class Freshness:
             return found[folder]
         job, place = self.suite.jobs[folder], self.folder / folder
         record, damage = checked(place / "run.json", RunRecord)
-        state = found[folder] = JobState(job, record)
-        if record is not None:
-            state.train = self.why_train(job, record)
-        elif not damage and not (place / "metrics.json").exists():
-            state.train = "missing"
-        state.cells = list(self.untrained(state, damage))
+        state = found[folder] = JobState(job, record, damage)
+        if not damage:
+            state.train = "missing" if record is None else self.why_train(job, record)
+        state.cells = list(self.untrained(state))
         if record is not None and not state.cells:
             state.cells = [self.cell(job, record, metric) for metric in job.metrics]
-        state.evaluate = self.why_evaluate(state, damage, found)
-        if state.evaluate and record is None and not damage:
-            state.train = "missing"
+        state.evaluate = self.why_evaluate(state, found)
         return state
 
-    def untrained(self, state: JobState, damage: str) -> Iterator[CellState]:
+    def untrained(self, state: JobState) -> Iterator[CellState]:
         """The cells of a run whose training is missing, failed, stale, not run or damaged: all have its state."""
         folder, record, kind, why = self.folder / state.job.folder, state.record, "missing", "not trained"
-        if damage:
-            kind, why = "stale", damage
-        elif record is None:
-            aside, _ = checked(folder / "run.failed.json", RunRecord)
-            if aside is not None:
-                kind, why = "failed", f"training: {aside.reason}; the next call tries again"
-            elif (folder / "metrics.json").exists():
-                why = "run.json was deleted; delete metrics.json too"
+        if record is None:
+            if state.train != "missing":
+                kind, why = "stale", state.train
             elif (folder / "checkpoint").exists():
                 why = "training has begun; the next call continues it"
+        elif record.status == "failed":
+            kind, why = "failed", f"training: {record.reason}"
         elif state.train:
             kind, why = "stale", f"training: {state.train}"
         elif record.status != "ok":
@@ -191,32 +225,30 @@ class Freshness:
     def cell(self, job: Job, record: RunRecord, metric: str) -> CellState:
         """The state of one metric of a trained run."""
         folder = self.folder / job.folder
-        found, damage = checked(folder / f"{metric}.json", MetricFile)
 
         def cell(kind: State, why: str = "") -> CellState:
             return CellState(job.run, job.seed, metric, kind, why)
 
-        evaluated, _ = checked(folder / "metrics.json", Evaluation)
-        if damage:
-            return cell("stale", f"{damage}; delete metrics.json too")
-        if found is None:
-            deleted = evaluated is not None and metric in evaluated.metrics
-            return cell("missing", "deleted; delete metrics.json too" if deleted else "not evaluated")
-        entry = job.metrics[metric]
+        wrong = faults(folder, metric)
+        if wrong:
+            path, what = next(iter(wrong.items()))
+            gone = path == folder / f"{metric}.json" and not path.exists()
+            return cell("missing", "not evaluated") if gone else cell("stale", what)
+        found, entry = read(folder / f"{metric}.json", MetricFile), job.metrics[metric]
         if found.key != key_of(record, catalogue.metrics()[metric], entry, self.references):
             why = changes(found.entry, entry) if found.entry else [OLDER]
             if found.weights and found.weights != record.weights_sha256:
                 why.append("other weights than run.json describes")
             return cell("stale", "; ".join(why) or "another reference or classifier")
         result = found.results[-1]
-        if result.status == "failed" and evaluated is None:
-            return cell("failed", f"{result.reason}; the next call tries again")
+        if result.status == "failed":
+            return cell("failed", result.reason)
         return cell("fresh" if result.status == "ok" else result.status, result.reason)
 
-    def why_evaluate(self, state: JobState, damage: str, found: dict[str, JobState]) -> str:
-        """Why Snakemake would evaluate: what it needs is new, its metrics are others, or it never finished."""
+    def why_evaluate(self, state: JobState, found: dict[str, JobState]) -> str:
+        """Why the run is to be evaluated: it is trained again, what it needs is made, or a cell is not settled."""
         job = state.job
-        if state.train or damage:
+        if state.train:
             return "training"
         for file in self.suite.reference_files(job.run):
             folder = str(Path(file).parent.relative_to(f"results/{self.suite.name}"))
@@ -224,11 +256,19 @@ class Freshness:
                 return "reference"
             if folder != job.folder and folder in self.suite.jobs and self.visit(folder, found).evaluate:
                 return "classifier"
-        path = self.folder / job.folder / "metrics.json"
-        if not path.exists():
-            return "missing"
-        evaluated, _ = checked(path, Evaluation)
-        if evaluated is not None and set(evaluated.metrics) != set(job.metrics):
+        evaluated, damage = checked(self.folder / job.folder / "metrics.json", Evaluation)
+        if evaluated is None:
+            return damage or "missing"
+        if set(evaluated.metrics) != set(job.metrics):
             return "other metrics are asked for"
-        stale = [c for c in state.cells if c.state == "stale" and not c.why.startswith("unreadable")]
-        return "; ".join(dict.fromkeys(cell.why for cell in stale))
+        return "; ".join(dict.fromkeys(f"{c.state}: {c.why}" for c in state.cells if c.state in UNSETTLED))
+
+    def again(self) -> dict[str, str]:
+        """File -> why it is to be made, although it may be there: all that Snakemake is told before the DAG."""
+        found = {str(self.references / f"{name}.json"): why for name, why in self.problems.items()}
+        found |= {str(self.folder / run / "contract.json"): why for run, why in self.contracts.items()}
+        for folder, state in self.jobs.items():
+            found[str(self.folder / folder / "run.json")] = state.train
+            found[str(self.folder / folder / "metrics.json")] = state.evaluate
+        found |= rendered.again(self.suite, self.folder)
+        return {file: why for file, why in found.items() if why}

@@ -5,11 +5,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks.definitions import gpus_per_job
+from benchmarks.errors import first_line
 from benchmarks.look.estimates import SOURCES, Estimate, Estimator
 from benchmarks.look.freshness import Freshness, JobState
 from benchmarks.look.inventory import gpu_names
 from benchmarks.machine.host import processor
 from benchmarks.suite import Suite
+
+SHOWN = 10  # lines of what is made again
+FOLLOWS = ("training", "reference", "classifier")  # reasons of a job that waits for another
 
 
 def duration(seconds: float) -> str:
@@ -125,7 +129,12 @@ def plan(suite: Suite, results: Path = Path("results")) -> Plan:
     return Plan(suite, todo, sum(bool(state.evaluate) for state in states), references, gpu)
 
 
-def announcement(suite: Suite, cores: int) -> str:
-    """What Snakemake says before it starts: two lines."""
-    found = plan(suite)
-    return f"{found.jobs()}\n{found.time(cores)}"
+def announcement(suite: Suite, cores: int, again: dict[str, str]) -> str:
+    """What Snakemake says before it starts: jobs and time, and a line for what is made again (file -> why)."""
+    lines = [f"again: {file}: {why}" for file, why in again.items() if why not in ("missing", *FOLLOWS)]
+    more = [f"again: {len(lines) - SHOWN} more; `python -m benchmarks status` lists them"] if len(lines) > SHOWN else []
+    try:
+        found = plan(suite)
+        return "\n".join([found.jobs(), found.time(cores), *lines[:SHOWN], *more])
+    except Exception as error:  # an odd record somewhere: an estimate is no reason to compute nothing
+        return "\n".join([f"time: unknown ({type(error).__name__}: {first_line(error)})", *lines[:SHOWN], *more])

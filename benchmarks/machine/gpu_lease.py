@@ -6,6 +6,7 @@ that CUDA_VISIBLE_DEVICES named when it first called CUDA, and here that is set.
 
 import fcntl
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -18,6 +19,7 @@ from typing import IO
 from benchmarks.errors import SuiteError
 
 POLL_SECONDS = 0.5
+OTHER_DRIVERS = ("/dev/dxg", "/dev/kfd")  # of Windows and of AMD: only PyTorch knows what it sees by them
 
 
 def cards(devices: Path = Path("/dev")) -> list[str]:
@@ -59,6 +61,18 @@ def chosen(device: str, seen: dict[str, str]) -> dict[str, str]:
         accepted = ", ".join(f"cuda:{n}" for n in range(len(seen)))
         raise SuiteError(f"device {device}: this process sees {len(seen)} GPU(s); use {accepted}, cuda or cpu")
     return dict([list(seen.items())[int(number)]])
+
+
+def check_device(device: str) -> None:
+    """SuiteError for a device that cannot be, or a GPU that this process cannot see: before anything is touched."""
+    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", device):
+        raise SuiteError(f"--device (or VGB_DEVICE) is {device!r}; use auto, cpu, cuda or cuda:N")
+    hidden = os.environ.get("CUDA_VISIBLE_DEVICES") == ""
+    if device.startswith("cuda") and (hidden or not any(Path(file).exists() for file in OTHER_DRIVERS)):
+        seen = visible(cards(), os.environ.get("CUDA_VISIBLE_DEVICES"))
+        if not seen:
+            raise SuiteError(f"device {device}: no NVIDIA GPU is visible here; use auto or cpu (VGB_DEVICE, --device)")
+        chosen(device, seen)
 
 
 def jobs_per_gpu() -> int:

@@ -127,9 +127,15 @@ def table_of(suite: "Suite", alone: bool) -> Table:
         paper="Your own",
         number="runs",
         title="by every metric that applies, beside the suite's on the same data",
+        rows_are="runs",  # of any data
         rows=[row(run) for run in [*sorted(suite.own), *others]],
         columns=[Cell(label=metric, metric=metric) for metric in labels],
     )
+
+
+def stem_of(runs: Path) -> str:
+    """The name of a runs file as part of other names: of letters that mean nothing to a shell."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", runs.stem)
 
 
 def copies(suite: "Suite", names: list[str]) -> dict[str, Table]:
@@ -138,7 +144,7 @@ def copies(suite: "Suite", names: list[str]) -> dict[str, Table]:
         return {}
     if suite.extra_runs is None:
         raise SuiteError("compare: there are no runs of your own; name their file with runs=FILE.yml")
-    stem, found = re.sub(r"[^A-Za-z0-9._-]+", "-", suite.extra_runs.stem), {}
+    stem, found = stem_of(suite.extra_runs), {}
     for name in names:
         if name not in suite.tables:
             raise unknown("compare", "table", name, suite.tables)

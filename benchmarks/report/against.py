@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import pandas
@@ -11,7 +12,9 @@ from benchmarks import catalogue
 from benchmarks.records import Contract, read
 from benchmarks.report.claims import LEVEL, holm
 from benchmarks.report.compare import number
+from benchmarks.report.faults import Faults
 from benchmarks.suite import Suite
+from methods.files import DamagedError
 
 RULE = (
     "Ours minus the baseline. Two-sided paired t tests over the seeds that both have, corrected by Holm for all "
@@ -150,18 +153,27 @@ def markdown(found: list[Difference]) -> str:
     return "\n".join([*lines, ""])
 
 
-def write(suite: Suite, frame: pandas.DataFrame, mine: set[str], folder: Path) -> dict[str, list[Difference]]:
+def write(
+    suite: Suite, frame: pandas.DataFrame, mine: set[str], folder: Path, faults: Faults
+) -> dict[str, list[Difference]]:
     """Append the differences to <table>.md and write <table>-against.csv; table -> differences."""
-    copies = [name for name, table in suite.tables.items() if table.copy_of]
-    found = {name: differences(suite, frame, mine, name) for name in copies}
-    for name, of_table in found.items():
+    found = {}
+    for name in (name for name, table in suite.tables.items() if table.copy_of):
+        made = faults.attempt(f"differences in {name}", partial(differences, suite, frame, mine, name), [])
         with open(folder / f"{name}.md", "a", encoding="utf-8") as file:
-            file.write("\n" + markdown(of_table))
-        pandas.DataFrame([asdict(d) for d in of_table]).to_csv(folder / f"{name}-against.csv", index=False)
+            file.write("\n" + markdown(made))
+        pandas.DataFrame([asdict(d) for d in made]).to_csv(folder / f"{name}-against.csv", index=False)
+        found[name] = made
     return found
 
 
 def contracts(suite: Suite) -> list[Contract]:
-    """The records of the contract tests of a user's runs, as far as they are there."""
-    paths = [Path("results") / suite.name / run / "contract.json" for run in sorted(suite.from_file)]
-    return [read(path, Contract) for path in paths if path.exists()]
+    """The records of the contract tests of a user's runs, as far as they are there; damaged ones say so."""
+    found = []
+    for run in sorted(suite.from_file):
+        path = Path("results") / suite.name / run / "contract.json"
+        try:
+            found += [read(path, Contract)] if path.exists() else []
+        except DamagedError as error:
+            found.append(Contract(run=run, status="failed", reason=error.what))
+    return found

@@ -3,6 +3,7 @@
 import json
 import math
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy
 import pandas
@@ -10,6 +11,7 @@ from scipy import stats
 
 from benchmarks import catalogue
 from benchmarks.config import Claim, Quantity
+from benchmarks.report.faults import Faults
 from benchmarks.suite import Suite
 
 RULE = (
@@ -106,7 +108,10 @@ def spread_test(outcome: Outcome, greater: pandas.Series, than: pandas.Series) -
         return
     a, b = float(numpy.std(greater, ddof=1)), float(numpy.std(than, ddof=1))
     outcome.effect = a - b
-    outcome.size = a / b if b else None
+    if not a or not b:
+        outcome.reason = "a spread over seeds is zero: no F test"
+        return
+    outcome.size = a / b
     outcome.p_for = float(stats.f.sf((a / b) ** 2, len(greater) - 1, len(than) - 1))
     outcome.p_against = 1 - outcome.p_for
 
@@ -173,9 +178,14 @@ def holm(p_values: list[float]) -> list[float]:
     return corrected
 
 
-def decide(suite: Suite, frame: pandas.DataFrame) -> list[Outcome]:
-    """Every claim of the suite with its verdict, corrected within each paper."""
-    outcomes = [measure(name, claim, frame) for name, claim in suite.claims.items()]
+def decide(suite: Suite, frame: pandas.DataFrame, faults: Faults | None = None) -> list[Outcome]:
+    """Every claim of the suite with its verdict, corrected within each paper; one that raises is `failed`."""
+    faults, outcomes = faults or Faults(), []
+    for name, claim in suite.claims.items():
+        part = f"claim {name}"
+        outcome = faults.attempt(part, partial(measure, name, claim, frame), Outcome(name, claim, verdict="failed"))
+        outcome.reason = faults.found.get(part, outcome.reason)
+        outcomes.append(outcome)
     for paper in {o.claim.paper for o in outcomes}:
         tested = [o for o in outcomes if o.claim.paper == paper and o.p_for is not None and o.p_against is not None]
         smallest = [min(o.p_for, o.p_against) for o in tested]  # type: ignore[type-var]

@@ -1,18 +1,22 @@
 """The one long table of results: a row for each (run, seed, metric, round)."""
 
 import json
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pandas
 
-from benchmarks.errors import SuiteError
-from benchmarks.jobs.metric_files import faults, training_faults
-from benchmarks.look.freshness import Freshness
-from benchmarks.records import Evaluation, MetricFile, Result, RunRecord, read, read_json
+from benchmarks import catalogue
+from benchmarks.errors import first_line
+from benchmarks.jobs.metric_files import faults
+from benchmarks.look import rendered
+from benchmarks.look.freshness import UNSETTLED, Freshness
+from benchmarks.look.rendered import Rendered
+from benchmarks.records import Evaluation, MetricFile, Result, RunRecord, read, write
 from benchmarks.suite import Job, Suite
-from methods.files import DamagedError, read_arrays, read_frame, replacing, write_frame
+from methods.files import DamagedError, read_frame, replacing, write_frame
 
 RUN_COLUMNS = (
     "run", "seed", "profile", "dataset", "steps", "paper_steps", "seconds", "images_per_second",
@@ -31,9 +35,14 @@ PENDING = "not computed yet; run snakemake to go on"
 
 
 def record_of(folder: Path, job: Job, profile: str) -> RunRecord:
-    """The job's run record; one that says so if it is not there (a report of part of the DAG)."""
+    """The job's run record; one that says so if it is not there (a report of part of the DAG). Raises DamagedError."""
     if (folder / "run.json").exists():
         return read(folder / "run.json", RunRecord)
+    return pending(job, profile)
+
+
+def pending(job: Job, profile: str) -> RunRecord:
+    """The record of a job that is yet to be done."""
     return RunRecord(
         run=job.run,
         seed=job.seed,
@@ -45,71 +54,25 @@ def record_of(folder: Path, job: Job, profile: str) -> RunRecord:
     )
 
 
-def results_of(path: Path, metric: str) -> list[Result]:
-    """The metric's results; one that says so if they are not there."""
-    return (
-        read(path, MetricFile).results if path.exists() else [Result(metric=metric, status="not run", reason=PENDING)]
-    )
-
-
-def reference_faults(path: Path) -> dict[Path, str]:
-    """File -> what is wrong with it, of a reference's record and draws; nothing if it is yet to be made."""
-    try:
-        if path.exists():
-            read_json(path)
-            read_arrays(path.with_suffix(".npz"))
-    except DamagedError as error:
-        return {path: error.what}
-    except FileNotFoundError as error:
-        return {path: f"{error.filename}: missing"}
-    return {}
-
-
-def require_whole(suite: Suite) -> None:
-    """SuiteError if a finished job's file is damaged or gone; it is set aside, and the next call makes it anew.
-
-    Snakemake sees the files that mark the end of a job, and of these only whether they exist and since when.
-    """
-    lines = []
-    for path in [folder_of(suite) / "references" / f"{name}.json" for name in suite.problems]:
-        wrong = reference_faults(path)
-        lines += wrong.values()
-        set_aside(wrong)
-    for folder in [folder_of(suite) / key for key in suite.jobs]:
-        marks = {name: folder / f"{name}.json" for name in ("run", "metrics")}
-        wrong: dict[Path, str] = {}
-        for kind, mark in ((RunRecord, marks["run"]), (Evaluation, marks["metrics"])):
-            try:
-                record = read(mark, kind) if mark.exists() else None
-            except DamagedError as error:
-                wrong[mark] = error.what
-                continue
-            if isinstance(record, RunRecord) and (lost := training_faults(record, folder)):
-                wrong |= {mark: "", **lost}
-            for metric in record.metrics if isinstance(record, Evaluation) else ():
-                wrong |= faults(folder, metric)
-        if wrong:
-            lines += filter(None, wrong.values())
-            set_aside([*wrong, marks["metrics"]])
-    if lines:
-        more = f" and {len(lines) - 1} more" if len(lines) > 1 else ""
-        raise SuiteError(f"{lines[0]}{more}: set aside; give the same command again to make it anew")
-
-
-def set_aside(paths: Iterable[Path]) -> None:
-    """Rename files, where they exist, so that nothing takes them for results."""
-    for path in paths:
-        if path.exists():
-            path.replace(path.with_name(f"{path.name}.damaged"))
+def results_of(folder: Path, metric: str) -> list[Result]:
+    """The metric's results; one that says so if they are not there, or damaged."""
+    if not (folder / f"{metric}.json").exists():
+        return [Result(metric=metric, status="not run", reason=PENDING)]
+    if wrong := faults(folder, metric):
+        return [Result(metric=metric, status="failed", reason=next(iter(wrong.values())))]
+    return read(folder / f"{metric}.json", MetricFile).results
 
 
 def rows_of(suite: Suite, job: Job, folder: Path) -> list[dict[str, Any]]:
-    """A row for each metric of one job (and round), from its records in `folder`."""
-    record = record_of(folder, job, suite.name)
+    """A row for each metric of one job (and round), from its records in `folder`; a damaged one is a failed cell."""
+    try:
+        record = record_of(folder, job, suite.name)
+    except DamagedError as error:
+        record = pending(job, suite.name).model_copy(update={"status": "failed", "reason": error.what})
     common = {name: getattr(record, name) for name in RUN_COLUMNS}
     common |= {
         "method": job.specification["method"].rsplit(":", 1)[1],
-        "paper_dataset": suite.run(job.run).dataset,
+        "paper_dataset": suite.runs[job.run].dataset if job.run in suite.runs else record.dataset,
         "train_status": record.status,
         "train_reason": record.reason,
         "parameters": json.dumps(record.parameters),
@@ -117,7 +80,7 @@ def rows_of(suite: Suite, job: Job, folder: Path) -> list[dict[str, Any]]:
     }
     rows = []
     for metric in job.metrics:
-        results = results_of(folder / f"{metric}.json", metric)
+        results = results_of(folder, metric)
         for result in results:
             values = result.model_dump()
             values["details"] = json.dumps(values["details"])
@@ -126,52 +89,69 @@ def rows_of(suite: Suite, job: Job, folder: Path) -> list[dict[str, Any]]:
     return rows
 
 
+def others(suite: Suite) -> Iterator[list[dict[str, Any]]]:
+    """The rows of what else was evaluated in this profile: by other calls, or of other runs of a user's.
+
+    What cannot be read is left out, with a line on standard error.
+    """
+    for path in sorted(folder_of(suite).glob("*/seed*/metrics.json")):
+        folder = path.parent
+        if f"{folder.parent.name}/{folder.name}" in suite.jobs:
+            continue
+        try:
+            record, evaluated = read(folder / "run.json", RunRecord), read(path, Evaluation)
+            metrics = {name: {} for name in evaluated.metrics if name in catalogue.metrics()}
+            yield rows_of(suite, Job(record.run, record.seed, record.specification, metrics), folder)
+        except Exception as error:  # of whatever age and origin it may be
+            print(f"{folder}: {first_line(error)}: left out of the results", file=sys.stderr)
+
+
 def collect(suite: Suite) -> pandas.DataFrame:
-    """Read every record of the profile's jobs; writes results.parquet, results.csv and results.json."""
-    require_whole(suite)
-    frame = pandas.DataFrame(
-        [row for key, job in suite.jobs.items() for row in rows_of(suite, job, folder_of(suite) / key)]
-    )
-    write_frame(folder_of(suite) / "results.parquet", frame)
-    with replacing(folder_of(suite) / "results.csv") as temporary:
+    """Read every record of the profile; writes results.parquet, results.csv, results.json and files.json.
+
+    A selection of runs adds to what is there. Raises WriteError.
+    """
+    folder = folder_of(suite)
+    rows = [row for key, job in suite.jobs.items() for row in rows_of(suite, job, folder / key)]
+    rows += [row for found in others(suite) for row in found]
+    rows.sort(key=lambda row: (row["run"], row["seed"]))
+    frame = pandas.DataFrame(rows, columns=None if rows else ["run", "seed", "metric", "status"])
+    write_frame(folder / "results.parquet", frame)
+    with replacing(folder / "results.csv") as temporary:
         frame.to_csv(temporary, index=False)
-    with replacing(folder_of(suite) / "results.json") as temporary:
+    with replacing(folder / "results.json") as temporary:
         frame.to_json(temporary, orient="records", indent=1)
+    keys = zip(frame.run, frame.seed, frame.metric, strict=True)
+    cells = sorted({f"{run}/seed{seed}/{metric}" for run, seed, metric in keys})
+    write(folder / rendered.NAME, Rendered(files=rendered.sums(folder, rendered.RESULTS), cells=cells))
     return frame
 
 
 def load(suite: Suite) -> pandas.DataFrame:
-    """The collected table; SuiteError or DamagedError if it, or what a figure reads, is not what was written."""
-    require_whole(suite)
-    return read_frame(folder_of(suite) / "results.parquet")
+    """The rows of the suite's jobs in the collected table; DamagedError if it is not what was written."""
+    frame = read_frame(folder_of(suite) / "results.parquet")
+    keys = frame.run + "/seed" + frame.seed.astype(str)
+    lacking = [
+        row for key in suite.jobs.keys() - set(keys) for row in rows_of(suite, suite.jobs[key], folder_of(suite) / key)
+    ]
+    found = frame.loc[keys.isin(suite.jobs)]
+    return pandas.concat([found, pandas.DataFrame(lacking)], ignore_index=True) if lacking else found
 
 
-def set_cells_aside(suite: Suite) -> list[str]:
-    """Lines for the cells that failed or that the call left stale, whose records are renamed: the next call makes them.
-
-    Snakemake goes by its own account, which holds nothing of what was trained by hand or brought from another folder.
-    """
-    lines = []
-    for key, state in Freshness(suite).jobs.items():
-        folder = folder_of(suite) / key
-        if state.train or state.evaluate:
-            lines.append(f"stale: {key}: {state.train or state.evaluate}; Snakemake could not know, the next call will")
-            _rename(folder, "stale", ("run", "metrics") if state.train else ("metrics",))
-            continue
-        record = read(folder / "run.json", RunRecord)
-        results = {m: read(folder / f"{m}.json", MetricFile).results[-1] for m in state.job.metrics}
-        failed = {m: result.reason for m, result in results.items() if result.status == "failed"}
-        if record.status == "failed":
-            lines.append(f"failed: {key}: training: {record.reason}")
-            _rename(folder, "failed", ("run",))
+def unsettled(suite: Suite) -> list[str]:
+    """Lines for what failed, and for what the call left stale: the next call makes it again."""
+    state, folder = Freshness(suite), folder_of(suite)
+    lines = [f"reference {name}: {why}" for name, why in state.problems.items() if why]
+    lines += [f"failed: {run}: contract: {line}" for run in state.contracts for line in state.failed_checks(run)]
+    for key, job in state.jobs.items():
+        if job.record is not None and job.record.status == "failed":
+            lines.append(f"failed: {key}: training: {job.record.reason}")
+        elif job.train:
+            lines.append(f"stale: {key}: {job.train}")
         else:
-            lines += [f"failed: {key}: {metric}: {reason}" for metric, reason in failed.items()]
-        if failed:
-            _rename(folder, "failed", ("metrics",))
-    return lines
-
-
-def _rename(folder: Path, mark: str, names: Iterable[str]) -> None:
-    for path in [folder / f"{name}.json" for name in names]:
-        if path.exists():
-            path.replace(path.with_suffix(f".{mark}.json"))
+            causes: dict[tuple[str, str], list[str]] = {}
+            for cell in job.cells:
+                if cell.state in UNSETTLED:
+                    causes.setdefault((cell.state, cell.why), []).append(cell.metric)
+            lines += [f"{kind}: {key}: {', '.join(metrics)}: {why}" for (kind, why), metrics in causes.items()]
+    return lines + [f"{file}: {why}" for file, why in rendered.again(suite, folder).items() if why]

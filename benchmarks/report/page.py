@@ -5,16 +5,19 @@ import hashlib
 import json
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from benchmarks.catalogue import ROOT
 from benchmarks.config import load_yaml
-from benchmarks.records import read_json
+from benchmarks.look import rendered
+from benchmarks.look.rendered import Rendered
+from benchmarks.records import Reference, read, write
 from benchmarks.report import (
     against,
     claims,
@@ -30,6 +33,7 @@ from benchmarks.report import (
 )
 from benchmarks.report.claims import Outcome
 from benchmarks.report.compare import Cell
+from benchmarks.report.faults import Faults, staged
 from benchmarks.report.frame import load
 from benchmarks.report.slugs import slug
 from benchmarks.suite import Suite
@@ -51,7 +55,8 @@ KINDS = {  # verdict -> its class, sign and short word; anything else is what no
     "ok": ("plain", "✓", "trained"),
 }
 COMPARED = ("reproduced", "close", "not reproduced", "no verdict", "failed", "not run")
-DECIDED = ("supported", "contradicted", "undecided")
+DECIDED = ("supported", "contradicted", "undecided", "failed")
+NO_FACTS: dict[str, Any] = {"versions": [], "commits": [], "started": "", "hardware": [], "seconds": 0.0}
 
 
 @dataclass
@@ -92,7 +97,7 @@ def papers(suite: Suite, grids: dict[str, list[list[Cell]]], outcomes: list[Outc
     if more:
         of(correspondence.TITLE.partition(",")[0]).more = more
     for paper in found.values():
-        cells = [cell for name in paper.tables for line in grids[name] for cell in line if cell.run]
+        cells = [cell for name in paper.tables for line in grids.get(name, []) for cell in line if cell.run]
         compared = Counter(cell.verdict for cell in cells if cell.published)
         paper.cells, paper.ours_only = in_order(compared, COMPARED), len(cells) - compared.total()
         paper.claims = in_order({v: sum(o.verdict == v for o in paper.outcomes) for v in DECIDED}, DECIDED)
@@ -112,14 +117,11 @@ def corrected(outcomes: list[Outcome]) -> dict[str, float]:
     return found
 
 
-def references_section(suite: Suite) -> dict[str, dict[str, float]]:
-    """Diagnostics of each reference."""
-    found = {}
-    for name in suite.problems:
-        path = Path("results") / suite.name / "references" / f"{name}.json"
-        if path.exists():
-            found[name] = {k: v for k, v in read_json(path).items() if k != "code"}
-    return found
+def references_section(suite: Suite) -> dict[str, Reference]:
+    """The record of each reference that is there."""
+    folder = Path("results") / suite.name / "references"
+    paths = {name: folder / f"{name}.json" for name in suite.problems}
+    return {name: read(path, Reference) for name, path in paths.items() if path.exists()}
 
 
 def minus(text: str) -> str:
@@ -158,7 +160,7 @@ def facts(frame: pandas.DataFrame) -> dict[str, Any]:
     """
     trained = runs.trainings(frame)
     if trained.empty:
-        return {"versions": [], "commits": [], "started": "", "hardware": [], "seconds": 0.0}
+        return NO_FACTS
     days = sorted({str(started)[:10] for started in trained.started if started})
     versions = Counter(json.dumps(json.loads(text), sort_keys=True) for text in trained.versions)
     return {
@@ -170,47 +172,104 @@ def facts(frame: pandas.DataFrame) -> dict[str, Any]:
     }
 
 
+def table_of(suite: Suite, name: str, frame: pandas.DataFrame, folder: Path) -> dict[str, Any]:
+    """What the page shows of one table: `grid`, `head`, `stand_ins`, `mixtures`; writes it as .md, .tex and .csv."""
+    table = suite.tables[name]
+    grid = compare.table_cells(suite, frame, table.copy_of or name, table)
+    return {
+        "grid": grid,
+        "head": tables.write(suite, name, table, grid, folder),
+        "stand_ins": compare.stand_ins(suite, compare.runs_of(grid)),
+        "mixtures": runs.mixtures(frame, grid),
+    }
+
+
+def write_table(templates: Environment, name: str, shown: dict[str, Any], folder: Path) -> None:
+    """`name`.html, the table by itself."""
+    page = templates.get_template("table.html").render(name=name, **shown)
+    (folder / f"{name}.html").write_text(page, encoding="utf-8")
+
+
+def failed_table(suite: Suite, name: str, reason: str, folder: Path) -> None:
+    """Files that say why there is no table."""
+    text = f"{suite.tables[name].paper}, {suite.tables[name].number} could not be made: {reason}"
+    for suffix, content in (("md", text), ("tex", f"% {text}"), ("csv", f"failed\n{json.dumps(text)}")):
+        (folder / f"{name}.{suffix}").write_text(content + "\n", encoding="utf-8")
+    (folder / f"{name}.html").write_text(f"<!doctype html>\n<p>{escape(text)}</p>\n", encoding="utf-8")
+
+
 def render(suite: Suite) -> Path:
-    """Write tables, figures, claims, pictures and index.html; returns the page's path."""
-    folder = Path("reports") / suite.name
-    folder.mkdir(parents=True, exist_ok=True)
-    frame = load(suite)
+    """Write tables, figures, claims, pictures and index.html; returns the page's path.
+
+    What raises stands in its place with its error, and in `files.json`. Raises WriteError.
+    """
+    with staged(suite.reports) as folder:
+        frame, faults = load(suite), Faults()
+        faults.attempt("page", partial(write_page, suite, frame, folder, faults), None)
+        fill_in(suite, folder, faults)
+        names = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
+        found = Rendered(basis=rendered.page_basis(suite), files=rendered.sums(folder, names), failed=faults.found)
+        write(folder / rendered.NAME, found)
+    return suite.reports / "index.html"
+
+
+def fill_in(suite: Suite, folder: Path, faults: Faults) -> None:
+    """Files that say what is wrong in place of those that Snakemake expects and that are not there."""
+    reasons = "; ".join(f"{part}: {reason}" for part, reason in faults.found.items())
+    for name in suite.tables:
+        if not (folder / f"{name}.html").exists():
+            failed_table(suite, name, reasons, folder)
+    for name in suite.figures:
+        if not (folder / f"{name}.png").exists():
+            figures.save(figures.words(f"failed: {reasons}"), name, folder)
+    if not (folder / "index.html").exists():
+        links = "".join(f'<li><a href="{name}.html">{name}</a>' for name in map(escape, suite.tables))
+        text = f"<!doctype html>\n<p>The page could not be made: {escape(reasons)}</p>\n<ul>{links}</ul>\n"
+        (folder / "index.html").write_text(text, encoding="utf-8")
+
+
+def write_page(suite: Suite, frame: pandas.DataFrame, folder: Path, faults: Faults) -> None:
+    """All files of the page, into the folder."""
     if frame.empty:  # `only` asks for figures that need no run
         frame = frame.reindex(columns=["run", "seed", "metric", "status", "reason", "final", "train_status", "seconds"])
-    grids = {n: compare.table_cells(suite, frame, table.copy_of or n, table) for n, table in suite.tables.items()}
-    outcomes = claims.decide(suite, frame)
+    none: dict[str, Any] = {}
+    made = {n: faults.attempt(f"table {n}", partial(table_of, suite, n, frame, folder), none) for n in suite.tables}
+    grids = {name: of_table["grid"] for name, of_table in made.items() if of_table}
+    outcomes = claims.decide(suite, frame, faults)
     claim_rows = [{**vars(o), "claim": o.claim.sentence} for o in outcomes]
     pandas.DataFrame(claim_rows).to_csv(folder / "claims.csv", index=False)
     failed = frame.loc[(frame.status == "failed") & frame.final]
     shown = {
         "suite": suite,
-        "grids": grids,
-        "heads": {n: tables.write(suite, n, suite.tables[n], grid, folder) for n, grid in grids.items()},
-        "stand_ins": {name: compare.stand_ins(suite, compare.runs_of(grid)) for name, grid in grids.items()}
-        | {name: compare.stand_ins(suite, figure.runs.values()) for name, figure in suite.figures.items()},
-        "runs": runs.entries(suite, frame, folder),
-        "mixtures": {name: runs.mixtures(frame, grid) for name, grid in grids.items()},
+        "made": made,
+        "faults": faults.found,
+        "figure_stand_ins": {n: compare.stand_ins(suite, figure.runs.values()) for n, figure in suite.figures.items()},
+        "runs": runs.entries(suite, frame, folder, faults),
     }
     templates = environment()
-    for name in grids:
-        page = templates.get_template("table.html").render(name=name, **shown)
-        (folder / f"{name}.html").write_text(page, encoding="utf-8")
+    for name in suite.tables:
+        part = f"table {name}"
+        if name in grids:
+            faults.attempt(part, partial(write_table, templates, name, shown, folder), None)
+        if part in faults.found:  # Snakemake expects its files all the same
+            failed_table(suite, name, faults.found[part], folder)
+            made[name] = {}
+            grids.pop(name, None)
+    more = faults.attempt("correspondence", partial(correspondence.section, suite, folder), Markup())
     page = templates.get_template("index.html").render(
         **shown,
-        drawn={name: figures.draw(suite, name, figure, frame, folder) for name, figure in suite.figures.items()},
-        papers=papers(suite, grids, outcomes, correspondence.section(suite, folder)),
-        against=against.write(suite, frame, set(suite.from_file), folder),
+        drawn={n: figures.draw(suite, n, figure, frame, folder, faults) for n, figure in suite.figures.items()},
+        papers=papers(suite, grids, outcomes, more),
+        against=against.write(suite, frame, set(suite.from_file), folder, faults),
         against_rule=against.RULE,
         contracts=against.contracts(suite),
-        p_values=corrected(outcomes),
+        p_values=faults.attempt("corrected p values", partial(corrected, outcomes), {}),
         rules={"Verdicts": verdicts.RULE, "Places": ranking.RULE, "Claims": claims.RULE},
         run_verdicts=runs.verdicts(grids),
-        cards=runs.cards(suite),
-        galleries=pictures.galleries(suite, folder),
-        references=references_section(suite),
+        cards=faults.attempt("methods", partial(runs.cards, suite), {}),
+        galleries=pictures.galleries(suite, folder, faults),
+        references=faults.attempt("references", partial(references_section, suite), {}),
         failed=[f"{r['run']}, seed {r['seed']}, {r['metric']}: {r['reason']}" for r in failed.to_dict("records")],
-        facts=facts(frame),
+        facts=faults.attempt("facts", partial(facts, frame), NO_FACTS),
     )
-    target = folder / "index.html"
-    target.write_text(page, encoding="utf-8")
-    return target
+    (folder / "index.html").write_text(page, encoding="utf-8")

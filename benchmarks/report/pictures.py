@@ -3,8 +3,8 @@
 The SVG carries no text and no background, so that one file serves a light and a dark page; the page writes the numbers.
 """
 
-from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy
@@ -12,6 +12,7 @@ import pandas
 from PIL import Image
 
 from benchmarks.errors import NotRunError
+from benchmarks.report.faults import Faults
 from benchmarks.report.figures import artefact, tile
 from benchmarks.report.slugs import slug
 from benchmarks.suite import Suite
@@ -100,23 +101,33 @@ def strip(images: numpy.ndarray, path: Path) -> None:
     Image.fromarray(pixels).save(path, optimize=True)
 
 
-def galleries(suite: Suite, folder: Path) -> dict[str, dict[str, list[Strip]]]:
+def galleries(suite: Suite, folder: Path, faults: Faults) -> dict[str, dict[str, list[Strip]]]:
     """Write strips/*.png; dataset -> `samples` and `reconstructions` -> strips, the first of them of test images."""
     (folder / "strips").mkdir(exist_ok=True)
     found: dict[str, dict[str, list[Strip]]] = {}
     for run in sorted(suite.wanted):
-        with suppress(NotRunError):
-            arrays = artefact(suite, run, "sample_grid.npz")
-            dataset = suite.dataset_of(run)[0]
-            if dataset not in found:
-                truth = Strip("", f"strips/{slug(dataset)}-test.png")
-                strip(arrays["test"], folder / truth.file)
-                found[dataset] = {"samples": [truth], "reconstructions": [truth]}
-            for kind in ("samples", "reconstructions"):
-                if kind in arrays:
-                    made = Strip(run, f"strips/{slug(run)}-{kind}.png")
-                    strip(arrays[kind], folder / made.file)
-                    found[dataset][kind].append(made)
+        strips = faults.attempt(f"pictures of {run}", partial(strips_of, suite, run, folder), {})
+        dataset = suite.dataset_of(run)[0]
+        truth = strips.pop("truth", [])
+        for kind, made in strips.items():
+            found.setdefault(dataset, {}).setdefault(kind, list(truth)).extend(made)
     return {
         dataset: {kind: strips for kind, strips in kinds.items() if len(strips) > 1} for dataset, kinds in found.items()
     }
+
+
+def strips_of(suite: Suite, run: str, folder: Path) -> dict[str, list[Strip]]:
+    """Write the strips of a run: `truth` (test images), `samples`, `reconstructions`; nothing where it has none."""
+    try:
+        arrays = artefact(suite, run, "sample_grid.npz")
+    except NotRunError:
+        return {}
+    truth = Strip("", f"strips/{slug(suite.dataset_of(run)[0])}-test.png")
+    strip(arrays["test"], folder / truth.file)
+    found = {"truth": [truth]}
+    for kind in ("samples", "reconstructions"):
+        if kind in arrays:
+            made = Strip(run, f"strips/{slug(run)}-{kind}.png")
+            strip(arrays[kind], folder / made.file)
+            found[kind] = [made]
+    return found

@@ -7,6 +7,7 @@ import shlex
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pandas
 from benchmarks import catalogue, systems
 from benchmarks.report import compare, pictures
 from benchmarks.report.compare import Cell
+from benchmarks.report.faults import Faults
 from benchmarks.suite import Suite
 
 
@@ -108,13 +110,11 @@ def deviations(suite: Suite, run: str) -> list[str]:
 
 
 def command(suite: Suite, run: str, seed: int = 0) -> str:
-    """What trains and evaluates the run again, to be pasted into a shell."""
+    """What trains the run again and compares, to be pasted into a shell."""
     options = ["--seed", str(seed), "--profile", suite.name]
     if run in suite.from_file:
         options += ["--runs", str(suite.extra_runs)]
-    return " && ".join(
-        shlex.join(["python", "-m", "benchmarks", verb, run, *options]) for verb in ("train", "evaluate")
-    )
+    return shlex.join(["python", "-m", "benchmarks", "train", run, *options, "--again"])
 
 
 def gpu_hours(rows: pandas.DataFrame) -> float | None:
@@ -135,43 +135,53 @@ def energy_source(rows: pandas.DataFrame) -> str:
     return f"{text}; {known} of {len(rows)} seeds" if 0 < known < len(rows) else text
 
 
-def entries(suite: Suite, frame: pandas.DataFrame, folder: Path) -> dict[str, dict[str, Any]]:
-    """Run -> status, cost, origin, command, deviations, told by seed where seeds differ; writes learning curves."""
-    found = {}
+def entries(
+    suite: Suite, frame: pandas.DataFrame, folder: Path, faults: Faults | None = None
+) -> dict[str, dict[str, Any]]:
+    """Run -> what the page says of it; writes learning curves."""
+    faults, found = faults or Faults(), {}
     for run in sorted(suite.wanted):
-        rows = frame.loc[frame.run == run].drop_duplicates("seed").sort_values("seed")
-        first = rows.iloc[0]  # method and dataset are the run's, whatever became of the seed
-        trained = rows.loc[rows.train_status == "ok"]
-        made = trained if len(trained) else rows
-        shares = (100 * made.steps / made.paper_steps).loc[made.paper_steps > 0]
-        found[run] = {
-            "method": first.method,
-            "dataset": first.dataset,
-            "status": ", ".join(sorted(set(rows.train_status))),
-            "reason": by_seed(rows.loc[rows.train_reason.astype(bool)], lambda row: row.train_reason),
-            "seeds": list(rows.seed),
-            "steps": float(made.steps.mean()),
-            "rounds": by_seed(made, lambda row: f"{int(row.steps):,}"),
-            "share": float(shares.mean()) if len(shares) else None,
-            "seconds": float(trained.seconds.mean()) if len(trained) else None,
-            "rate": float(trained.images_per_second.mean()) if len(trained) else None,
-            "memory": float(trained.peak_memory_mib.max()) if len(trained) else None,
-            "gpu_hours": gpu_hours(trained),
-            "energy": energy(trained),
-            "energy_source": energy_source(trained),
-            "hardware": by_seed(
-                made, lambda row: f"{row.device} {row.hardware}, {row.threads} thread(s), {row.precision}"
-            ),
-            "environment": by_seed(trained, environment_of),
-            "commit": by_seed(trained, commit_of),
-            "parameters": by_seed(made, parameters),
+        part, unknown = f"run {run}", dict.fromkeys(("share", "seconds", "rate", "memory", "gpu_hours", "energy"))
+        texts = dict.fromkeys(("rounds", "energy_source", "hardware", "environment", "commit", "parameters"), "")
+        base = {
+            "method": suite.method_of(run).name,
+            "dataset": suite.dataset_of(run)[0],
             "latent_dim": suite.latent_dim(run),
             "command": command(suite, run),
             "deviations": deviations(suite, run),
             "note": suite.run(run).note,
-            "curves": pictures.curves(suite, run, folder),
+            "curves": faults.attempt(f"curves of {run}", partial(pictures.curves, suite, run, folder), []),
         }
+        lost = {**unknown, **texts, "status": "failed", "seeds": [], "steps": 0.0}
+        entry = faults.attempt(part, partial(cost, frame.loc[frame.run == run]), lost)
+        found[run] = {"reason": faults.found.get(part, ""), **base, **entry}
     return found
+
+
+def cost(rows: pandas.DataFrame) -> dict[str, Any]:
+    """Status, cost and origin of a run from its rows, told by seed where seeds differ."""
+    rows = rows.drop_duplicates("seed").sort_values("seed")
+    trained = rows.loc[rows.train_status == "ok"]
+    made = trained if len(trained) else rows
+    shares = (100 * made.steps / made.paper_steps).loc[made.paper_steps > 0]
+    return {
+        "status": ", ".join(sorted(set(rows.train_status))),
+        "reason": by_seed(rows.loc[rows.train_reason.astype(bool)], lambda row: row.train_reason),
+        "seeds": list(rows.seed),
+        "steps": float(made.steps.mean()),
+        "rounds": by_seed(made, lambda row: f"{int(row.steps):,}"),
+        "share": float(shares.mean()) if len(shares) else None,
+        "seconds": float(trained.seconds.mean()) if len(trained) else None,
+        "rate": float(trained.images_per_second.mean()) if len(trained) else None,
+        "memory": float(trained.peak_memory_mib.max()) if len(trained) else None,
+        "gpu_hours": gpu_hours(trained),
+        "energy": energy(trained),
+        "energy_source": energy_source(trained),
+        "hardware": by_seed(made, lambda row: f"{row.device} {row.hardware}, {row.threads} thread(s), {row.precision}"),
+        "environment": by_seed(trained, environment_of),
+        "commit": by_seed(trained, commit_of),
+        "parameters": by_seed(made, parameters),
+    }
 
 
 def parameters(row: Any) -> str:

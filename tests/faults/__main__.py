@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.jobs.warm import PRELOADED
+from benchmarks.machine.import_server import PRELOADED
 from benchmarks.machine.provenance import commit, versions
 from benchmarks.suite import Suite
 from tests.faults.bench import PROFILE, Bench, Defect, log
@@ -65,7 +65,7 @@ def attempt(kind: str, bench: Bench, run: str, rng: random.Random) -> dict[str, 
 def trials(kills: int, minutes: float, seed: int, runs: list[str], without: list[str], root: Path) -> dict[str, object]:
     """Try faults until enough processes were killed and every kind was tried, or the time is over."""
     torch.set_num_threads(1)
-    for name in PRELOADED:  # in memory once, for every forked command
+    for name in (*PRELOADED, "benchmarks.jobs.evaluate"):  # in memory once, for every forked command
         importlib.import_module(name)
     rng, deadline = random.Random(seed), time.monotonic() + 60 * minutes
     benches = {"mine": own_bench(root / "own"), "": Bench(root)}

@@ -2,20 +2,22 @@
 
 import os
 import random
-import re
 import shutil
 import signal
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import chdir, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 
 from benchmarks import catalogue
+from benchmarks.cli import main
+from benchmarks.look.freshness import Freshness
 from benchmarks.records import MetricFile, RunRecord, read
 from benchmarks.suite import Suite
 from methods.checkpoint import read_tensors
@@ -57,10 +59,15 @@ def call(arguments: list[str], folder: Path, disturb: Callable[[int], None] | No
                 for stream in (1, 2):
                     os.dup2(errors.fileno(), stream)
                 os.chdir(folder)
-                from benchmarks.jobs.warm import run_command
-
-                status = run_command(arguments)
+                status = main(arguments)
+            except SystemExit as end:
+                status = end.code if isinstance(end.code, int) else 1
+            except BaseException:
+                traceback.print_exc()
+                status = 1
             finally:
+                sys.stdout.flush()
+                sys.stderr.flush()
                 os._exit(status)
         if disturb is not None:
             disturb(child)
@@ -122,44 +129,40 @@ class Bench:
             shutil.copytree(original, folder)
         return place, folder
 
-    def again(self, run: str, place: Path, mend: bool = True) -> list[str]:
-        """Do what Snakemake would until nothing is left to do; the errors on the way, whose advice is followed."""
+    def again(self, run: str, place: Path) -> list[str]:
+        """Do what Snakemake is told to until nothing is left to do; the errors on the way."""
         folder, lines = place / "results" / PROFILE / run / "seed0", []
         for _ in range(6):
             line = self.once(run, place, folder)
             if line is None:
                 return lines
             lines.append(line)
-            follow(line, place, folder)
         raise Defect("lost", f"the same command never ends well: {lines}")
 
     def once(self, run: str, place: Path, folder: Path) -> str | None:
-        """One call of the missing jobs; the first error, None if all is done."""
-        references = [Path(f) for f in self.suite.reference_files(run) if Path(f).parent.name == "references"]
-        jobs = [(place / f, ["reference", f.stem, "--profile", PROFILE]) for f in references]
-        jobs += [
-            (folder / "run.json", self.command("train", run)),
-            (folder / "metrics.json", self.command("evaluate", run)),
-        ]
-        for output, arguments in jobs:
-            if not output.exists():
-                done = call(arguments, place)
-                if done.status:
-                    return done.line
-        done = call(["collect", "--profile", PROFILE, *self.options, "--only", run], place)
-        if done.status:
-            return done.line
-        record = read(folder / "run.json", RunRecord)
-        if record.status != "ok":
-            (folder / "run.json").unlink()  # as the rule `verdict` does
-            (folder / "metrics.json").unlink()
-            return f"failed: {record.reason}"
-        for metric in sorted(self.suite.metric_options(run)):
-            final = read(folder / f"{metric}.json", MetricFile).results[-1]
-            if final.status == "failed":
-                (folder / "metrics.json").unlink()
-                return f"failed: {final.reason}"
-        return None
+        """One call: the jobs that `Freshness` names; the first error, None if none."""
+        catalogue.forget()  # files of a user's may have been edited
+        with chdir(place):  # where the files of a user's are
+            suite = Suite(PROFILE, Path(self.options[1])) if self.options else self.suite
+            fresh = Freshness(suite)
+            problems = [Path(f).stem for f in suite.reference_files(run) if Path(f).parent.name == "references"]
+            for problem in filter(fresh.problems.get, problems):
+                if error := self.job(["reference", problem, "--profile", PROFILE], place):
+                    return error
+            for name in ("train", "evaluate"):
+                state = Freshness(suite).jobs[f"{run}/seed0"]
+                if getattr(state, name) and (error := self.job(self.command(name, run), place)):
+                    return error
+            if error := self.job(["collect", "--profile", PROFILE, *self.options, "--only", run], place):
+                return error
+            state = Freshness(suite).jobs[f"{run}/seed0"]
+        return state.train or state.evaluate or None
+
+    @staticmethod
+    def job(arguments: list[str], place: Path) -> str | None:
+        """The error of a command that did not end well."""
+        done = call(arguments, place)
+        return done.line if done.status else None
 
     def compare(self, run: str, folder: Path) -> None:
         """Defect unless the results are bitwise those of the undisturbed run."""
@@ -203,21 +206,6 @@ def contents(path: Path) -> object:
         hidden = {"seconds", *(("value", "standard_error", "details") if timed else ())}
         return [r.model_dump(exclude=hidden) for r in read(path, MetricFile).results]
     return None
-
-
-def follow(line: str, place: Path, folder: Path) -> None:
-    """Do what an error's line says: `delete FILE`, or `delete it`; nothing where the same command suffices."""
-    advice = re.search(r"delete ([\w./-]+)", line)
-    if advice is None:
-        return
-    word = advice[1]
-    if word == "it":
-        named = re.search(r"([\w./-]+\.\w+): ", line.removeprefix("failed: "))
-        if named is None:
-            raise Defect("no clear error", line)
-        word = named[1]
-    for path in (place / word, folder / word):
-        path.unlink(missing_ok=True)
 
 
 def killer(rng: random.Random, expected: float, folder: Path) -> Callable[[int], None]:

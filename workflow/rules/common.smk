@@ -1,4 +1,5 @@
-# Shared by all: the checked suite, paths, and the options that a command line repeats.
+# Shared by all: the checked suite, paths, options that a command line repeats, and what is to be made again.
+import os
 import sys
 from functools import cache
 
@@ -6,6 +7,9 @@ from benchmarks.commands.common import split
 from benchmarks.definitions import gpus_per_job, use_data_root
 from benchmarks.errors import SuiteError, unknown
 from benchmarks.jobs.resources import limits
+from benchmarks.jobs.supervise import ATTEMPTS
+from benchmarks.look.freshness import Freshness
+from benchmarks.machine.gpu_lease import check_device
 from benchmarks.suite import Suite
 
 PROFILE = str(config.get("profile", "quick"))
@@ -21,31 +25,35 @@ try:
     SUITE = Suite(PROFILE, Path(RUNS) if RUNS else None, ONLY, COMPARE)
     use_data_root(DATA_ROOT)
     JOBS = SUITE.jobs
-except SuiteError as error:
-    sys.exit(f"error: {error}")
+    if workflow.local_exec:
+        check_device(os.environ.get("VGB_DEVICE") or "auto")
+    # Snakemake sees missing files and time stamps. What failed, or is stale or damaged, it is told with each job.
+    AGAIN = Freshness(SUITE).again() if workflow.is_main_process else {}
+except (SuiteError, OSError) as error:
+    print(f"error: {error}", file=sys.stderr)
+    sys.exit(2)
 
 FOLDER = f"results/{PROFILE}"
 GPU = gpus_per_job()
 RETRIES = (
-    3 if workflow.is_main_process else 0
+    ATTEMPTS - 1 if workflow.is_main_process else 0
 )  # a cluster's job parses this too: attempts would multiply
 TRAINED = [f"{FOLDER}/{folder}/run.json" for folder in JOBS]
 EVALUATED = [f"{FOLDER}/{folder}/metrics.json" for folder in JOBS]
 CONTRACTS = [f"{FOLDER}/{run}/contract.json" for run in sorted(SUITE.from_file)]
 REFERENCES = [f"{FOLDER}/references/{name}.json" for name in SUITE.problems]
+RESULTS = [f"{FOLDER}/results.{suffix}" for suffix in ("parquet", "csv", "json")]
+TABLES = {f"{SUITE.reports}/{name}.html": table for name, table in SUITE.tables.items()}
+FIGURES = {
+    f"{SUITE.reports}/{name}.png": figure for name, figure in SUITE.figures.items()
+}
+PAGE = f"{SUITE.reports}/index.html"
+SELECTION = f"-{SUITE.reports.name}" if ONLY or COMPARE else ""
+VERDICT = f"{FOLDER}/.verdict{SELECTION}"
 
 
 # What a job is told of its run: asked several times for each job, and the same for all seeds.
-options_of, specification_of, metrics_of, code_of, references_of = map(
-    cache,
-    (
-        SUITE.command_options,
-        SUITE.specification_json,
-        SUITE.metrics_json,
-        SUITE.code,
-        SUITE.reference_files,
-    ),
-)
+options_of, references_of = map(cache, (SUITE.command_options, SUITE.reference_files))
 
 
 @cache
@@ -58,16 +66,27 @@ def memory_of(run, attempt):
     return min(attempt, 2) * limits_of(run).mem_mb
 
 
-def shown(name, item, kind, suffix):
+def shown(file, item, kind):
     """A file beside the page which `snakemake --report` takes too, with its caption."""
-    labels = {"number": item.number, "shows": item.title}
     return report(
-        f"reports/{PROFILE}/{name}.{suffix}",
+        update(file),
         caption=f"../report/{kind}.rst",
         category=item.paper,
         subcategory=f"{kind.capitalize()}s",
-        labels=labels,
+        labels={"number": item.number, "shows": item.title},
     )
+
+
+def again(file):
+    """An input function that gives no file: has Snakemake make the rule's output anew where AGAIN has it."""
+
+    def tell(wildcards):
+        made = file.format(**dict(wildcards.items()))
+        if made in AGAIN:
+            workflow.dag.forcefiles.add(made)
+        return []
+
+    return tell
 
 
 wildcard_constraints:

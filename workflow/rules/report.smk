@@ -1,5 +1,6 @@
 # One long table of results, then everything that people read, then the verdict on failed cells.
-# They read files for seconds, and run beside Snakemake where jobs go to a cluster.
+# They read files for seconds, and run beside Snakemake where jobs go to a cluster. What was there stays until the new
+# is whole (`update`): a page is worth more than none.
 localrules:
     collect,
     report,
@@ -8,12 +9,11 @@ localrules:
 
 rule collect:
     input:
+        again(RESULTS[0]),
         EVALUATED,
         REFERENCES,
     output:
-        f"{FOLDER}/results.parquet",
-        f"{FOLDER}/results.csv",
-        f"{FOLDER}/results.json",
+        [update(file) for file in RESULTS],
     log:
         f"{FOLDER}/logs/collect.log",
     conda:
@@ -26,30 +26,30 @@ rule collect:
 
 rule report:
     input:
-        f"{FOLDER}/results.parquet",
+        again(PAGE),
+        RESULTS[0],
         CONTRACTS,
     output:
-        [shown(name, table, "table", "html") for name, table in SUITE.tables.items()],
-        [shown(name, figure, "figure", "png") for name, figure in SUITE.figures.items()],
-        page=f"reports/{PROFILE}/index.html",
+        [shown(file, table, "table") for file, table in TABLES.items()],
+        [shown(file, figure, "figure") for file, figure in FIGURES.items()],
+        page=update(PAGE),
     log:
-        f"{FOLDER}/logs/report.log",
+        f"{FOLDER}/logs/report{SELECTION}.log",
     conda:
         "../../environment.yml"
     params:
         options=SUITE.report_options(),
-        code=SUITE.report_code(),
     shell:
         "python -m benchmarks report {params.options} 2> {log}"
 
 
 rule verdict:
     input:
-        f"reports/{PROFILE}/index.html",
+        PAGE,
     output:
-        touch(f"{FOLDER}/.verdict"),
+        touch(VERDICT),
     log:
-        f"{FOLDER}/logs/verdict.log",
+        f"{FOLDER}/logs/verdict{SELECTION}.log",
     conda:
         "../../environment.yml"
     params:

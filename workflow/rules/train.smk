@@ -1,9 +1,10 @@
-# Training. The outputs of a failed job are deleted by Snakemake, so a failure is a record, and checkpoints
-# lie beside the declared output, so that another attempt continues: runtime need not grow with it, memory doubles once.
-# Device and threads are no params: changing them must not retrain.
+# Training. A failure is a record, and the earlier record stays until the new one is there (`update`). Checkpoints lie
+# beside it, so that another attempt continues: runtime need not grow with it, memory doubles once.
 rule train:
+    input:
+        again(f"{FOLDER}/{{run}}/seed{{seed}}/run.json"),
     output:
-        f"{FOLDER}/{{run}}/seed{{seed}}/run.json",
+        update(f"{FOLDER}/{{run}}/seed{{seed}}/run.json"),
     log:
         f"{FOLDER}/{{run}}/seed{{seed}}/logs/train.log",
     retries: RETRIES
@@ -11,15 +12,13 @@ rule train:
         "../../environment.yml"
     threads: 1
     resources:
+        attempt=lambda wildcards, attempt: attempt,
         gpu=GPU,
         mem_mb=lambda wildcards, attempt: memory_of(wildcards.run, attempt),
         disk_mb=lambda wildcards: limits_of(wildcards.run).disk_mb,
         runtime=lambda wildcards: limits_of(wildcards.run).runtime,
     params:
         options=lambda wildcards: options_of(wildcards.run),
-        specification=lambda wildcards: specification_of(wildcards.run),
-        code=lambda wildcards: code_of(wildcards.run),
-        data=lambda wildcards: SUITE.data_state(wildcards.run, int(wildcards.seed)),
     shell:
-        "python -m benchmarks train {wildcards.run} --seed {wildcards.seed} {params.options}"
-        " --threads {threads} 2> {log}"
+        "python -m benchmarks supervise {output} --attempt {resources.attempt} --"
+        " train {wildcards.run} --seed {wildcards.seed} {params.options} --threads {threads} 2> {log}"
