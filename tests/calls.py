@@ -35,6 +35,11 @@ class Kill(Own):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
+class Stop(Own):
+    def fault(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
 class Exit(Own):
     def fault(self):
         if Path("broken").exists():

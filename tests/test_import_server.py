@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from calls import OWN
 
 from benchmarks.jobs.supervise import ATTEMPTS
 from benchmarks.machine import import_server
@@ -211,26 +212,10 @@ def test_a_stopped_job_saves_its_state_and_leaves_no_record(environment, tmp_pat
     pytest.fail("the job goes on")
 
 
-STOPS = """
-import os, signal
-from methods.vae import VAE
-
-
-class Stops(VAE):
-    paper = "mine"
-    equations = "1"
-    player_names = ("model",)
-
-    def per_example_loss(self, batch):
-        os.kill(os.getpid(), signal.SIGTERM)
-        return super().per_example_loss(batch)
-"""
-
-
 @pytest.mark.parametrize(("attempt", "status", "recorded"), [(1, 130, False), (ATTEMPTS, 0, True)])
 def test_a_job_that_stops_itself_leaves_a_record_at_the_last_attempt(environment, tmp_path, attempt, status, recorded):
-    (tmp_path / "mine.py").write_text(STOPS)
-    (tmp_path / "mine.yml").write_text("mine: {method: mine.py:Stops, like: vae-4-point}\n")
+    (tmp_path / "mine.py").write_text(OWN)
+    (tmp_path / "mine.yml").write_text("mine: {method: mine.py:Stop, like: vae-4-point}\n")
     output = tmp_path / "results/smoke/mine/seed0/run.json"
     command = supervised(output, "train", "mine", "--profile", "smoke", "--runs", "mine.yml", attempt=attempt)
     assert run(environment, tmp_path, *command).returncode == status
