@@ -131,9 +131,8 @@ def load(suite: Suite) -> pandas.DataFrame:
     """The rows of the suite's jobs in the collected table; DamagedError if it is not what was written."""
     frame = read_frame(folder_of(suite) / "results.parquet")
     keys = frame.run + "/seed" + frame.seed.astype(str)
-    lacking = [
-        row for key in suite.jobs.keys() - set(keys) for row in rows_of(suite, suite.jobs[key], folder_of(suite) / key)
-    ]
+    unknown = sorted(suite.jobs.keys() - set(keys))
+    lacking = [row for key in unknown for row in rows_of(suite, suite.jobs[key], folder_of(suite) / key)]
     found = frame.loc[keys.isin(suite.jobs)]
     return pandas.concat([found, pandas.DataFrame(lacking)], ignore_index=True) if lacking else found
 
