@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.report.compare import published_values
+from benchmarks.published import published_values
 
 INCEPTION_SCORES = {  # Unifying, table 2 left; the ICLR version prints .04 for IWGAN on MNIST
     ("MNIST", "GAN"): (8.34, 0.03),
