@@ -11,6 +11,7 @@ from benchmarks.errors import SuiteError
 from methods.files import SUM, DamagedError, content_sum, replacing, require
 
 Status = Literal["ok", "not run", "failed"]
+Source = Literal["images", "samples", "draws"]  # of a standard error: see benchmarks.metrics
 Kind = Literal["exact", "lower bound", "upper bound", "estimate", "impossible"]
 
 
@@ -24,7 +25,10 @@ R = TypeVar("R", bound=Record)
 
 
 class Result(Record):
-    """One metric of one trained run at one round, with its uncertainty: see benchmarks.jobs.trained.Estimate."""
+    """One metric of one trained run at one round, with its uncertainty: see benchmarks.jobs.trained.Estimate.
+
+    `errors` are the parts of the standard error by what they are over; their squares add up to its square.
+    """
 
     metric: str
     status: Status
@@ -41,10 +45,13 @@ class Result(Record):
     low: float | None = None
     high: float | None = None
     warning: str = ""
+    errors: dict[Source, float] = {}
+    controls: dict[str, float] = {}
 
     @model_validator(mode="after")
     def _finite(self) -> "Result":
         numbers = [self.value, self.standard_error, self.low, self.high, *self.details.values()]
+        numbers += [*self.errors.values(), *self.controls.values()]
         if any(isinstance(v, float) and not math.isfinite(v) for v in numbers):
             raise ValueError(f"{self.metric}: non-finite number; write status failed with a reason instead")
         if self.status != "ok" and not self.reason:
@@ -73,13 +80,17 @@ class Evaluation(Record):
 
 
 class RunRecord(Record):
-    """`run.json`: how one run and seed was trained; `code` and `data_state` are what Suite said of it at the start."""
+    """`run.json`: how one run and seed was trained; `code` and `data_state` are what Suite said of it at the start.
+
+    `diverged`: the training failed because a loss or a weight was no longer finite, which says something of the method.
+    """
 
     run: str
     seed: int
     profile: str
     status: Status
     reason: str = ""
+    diverged: bool = False
     specification: dict[str, Any]
     dataset: str
     code: str = ""

@@ -15,6 +15,7 @@ from typing import Any
 import numpy
 import torch
 from linear_gaussian import LATENT, Linear, Posterior, simulated
+from test_claims_avb import Drawn, Information, Nothing, game
 from test_formulated_metrics import Codes, Translators, nearest_source_image
 from torch import nn
 
@@ -22,6 +23,8 @@ from benchmarks import metrics as package
 from benchmarks.config import Dataset, load_file
 from benchmarks.data import datasets
 from benchmarks.jobs.trained import Classifier, Trained
+from methods.avb import AdaptiveContrast
+from methods.data import Images
 from methods.encoders import MeanFieldGaussian
 from methods.gaussian_vi import GaussianVI
 from methods.terms import log_standard_normal
@@ -80,7 +83,8 @@ def images(samples: torch.Tensor, folder: Path, data: Any = None) -> Trained:
 
 def linear(shift: float = 0.0, seed: int = 0) -> Trained:
     """The linear model with data of seed 0; another seed is another model."""
-    data = SimpleNamespace(test_x=simulated(), test_y=torch.zeros(200, dtype=torch.long))
+    train = Images(torch.zeros(1, 1, 2, 2, dtype=torch.uint8), None, "levels")
+    data = SimpleNamespace(test_x=simulated(), test_y=torch.zeros(200, dtype=torch.long), train=train)
     method: Any = VAE(Posterior(shift), Linear(seed)).eval()
     method.labelled_log_weight, method.labelled_bound = method.log_weight, "log p(x|c)"
     return trained(method, data)
@@ -109,6 +113,22 @@ def _marginal(name, folder):
 @control("bdmc_gap")
 def _gap(name, folder):
     return [metric(name).evaluate(linear(shift), distributions=t, chains=4) for shift, t in ((0.0, 50), (2.0, 3))]
+
+
+@control("posterior_kl")
+def _to_the_posterior(name, folder):
+    return metric(name).evaluate(linear()), metric(name).evaluate(linear(shift=0.5))
+
+
+@control("code_spread", "contrast_kl", "information_error")
+def _game(name, folder):
+    """AVB at its optimum on the linear model; an encoder as wide as the prior, the prior as contrast, T off by 0.7."""
+    good, bad = {
+        "code_spread": (game(), game(encoder=Drawn(lambda n: torch.randn(n, LATENT)))),
+        "contrast_kl": (game(Nothing(), AdaptiveContrast()), game()),
+        "information_error": (game(), game(Information(0.7))),
+    }[name]
+    return [metric(name).evaluate(trained(method, linear().data)) for method in (good, bad)]
 
 
 class StandardNormal:

@@ -17,10 +17,10 @@ CPU = torch.device("cpu")
 
 
 class Held:
-    """Test images for a metric, and nothing else."""
+    """Test images for a metric, which are the training images too, and nothing else."""
 
     def __init__(self, x):
-        self.test_x = x
+        self.test_x, self.train = x, Images(x.mul(255).byte())
 
 
 def fitted(run, folder):

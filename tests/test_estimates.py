@@ -32,7 +32,7 @@ CPU = torch.device("cpu")
 
 def of(method: Any, x: torch.Tensor, latent: int = 2, **more) -> Trained:
     """The method and test images as a metric sees them."""
-    data: Any = SimpleNamespace(test_x=x)
+    data: Any = SimpleNamespace(test_x=x, train=Images(x.mul(255).byte()))
     return Trained(method, latent, "images", data, None, None, None, CPU, **more)  # type: ignore[arg-type]
 
 
@@ -209,7 +209,7 @@ def test_new_images_under_an_old_name_are_judged_anew(metric, tmp_path, monkeypa
     dark, bright = (torch.randint(low, low + 60, (30, 3, 8, 8), dtype=torch.uint8) for low in (0, 190))
     assert abs(distance(dark)) < 1e-3
     assert abs(distance(bright)) < 1e-3
-    assert len(list((tmp_path / "statistics").glob("*.npz"))) == 2
+    assert len(list((tmp_path / "statistics").glob("*.npz"))) == 4  # of real images and of controls
 
 
 def test_all_training_images_are_the_reference(tmp_path, monkeypatch):

@@ -56,7 +56,7 @@ def trained(tmp_path_factory):
 
 def of(method: Any, x: torch.Tensor, latent: int = LATENT, train: Images | None = None, **more) -> Trained:
     """The method and images as a metric sees them."""
-    data: Any = SimpleNamespace(test_x=x, train=train)
+    data: Any = SimpleNamespace(test_x=x, train=train or Images(x.mul(255).byte()))
     return Trained(method, latent, "images", data, None, None, None, CPU, **more)  # type: ignore[arg-type]
 
 

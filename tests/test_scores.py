@@ -163,7 +163,10 @@ def test_fid_ranks_held_out_images_above_noise(patches, tmp_path, monkeypatch):
     fake = fid.evaluate(trained_with(patches, noise, tmp_path), n=16)
     assert fake.value > 2 * real.value > 0
     assert real.protocol == fake.protocol
-    assert len(list((tmp_path / "references" / "statistics").glob("*.npz"))) == 1  # real data once for both
+    kept = sorted(path.stem for path in (tmp_path / "references" / "statistics").glob("*.npz"))
+    assert ["frechet-16-of-controls" in name for name in kept] == [True, False]  # real data once for both
+    assert fake.controls == real.controls
+    assert set(real.controls) == set(fid.CONTROLS)
     scores = [
         inception_score.evaluate(trained_with(patches, images, tmp_path), n=16, splits=1).value
         for images in (patches.test_x, noise)

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from benchmarks import catalogue
 from benchmarks.catalogue import Declared
@@ -14,6 +14,9 @@ from benchmarks.definitions import answers, named, provides
 from benchmarks.errors import SuiteError
 from benchmarks.records import Evaluation, MetricFile, Result, RunRecord, Status, canonical, read, write
 from methods.files import DamagedError, file_sum, read_arrays, read_frame
+
+if TYPE_CHECKING:
+    import numpy
 
 
 @cache
@@ -81,22 +84,41 @@ def current(
     return key, found if done or not settled else None
 
 
+def images_file(folder: Path, metric: str) -> Path:
+    """Where the per-image values of a metric are, of the final weights: `<metric>.images.npz`."""
+    return folder / f"{metric}.images.npz"
+
+
+def per_image_values(folder: Path, metric: str) -> "numpy.ndarray | None":
+    """The values [n] of a metric at each test image in their order, float32; None where it has none, or they are lost.
+
+    Their mean is the metric's value where its PER_IMAGE is `values`, and the value's square where it is `squares`.
+    """
+    if "per_image" not in catalogue.metrics()[metric].literals or faults(folder, metric):
+        return None
+    if read(folder / f"{metric}.json", MetricFile).results[-1].status != "ok":
+        return None
+    return read_arrays(images_file(folder, metric))["values"]
+
+
 def faults(folder: Path, name: str) -> dict[Path, str]:
-    """File -> what is wrong with it, of a metric's record and of the arrays that it describes."""
-    path, artefact = folder / f"{name}.json", catalogue.metrics()[name].literals.get("artefact")
+    """File -> what is wrong with it, of a metric's record, of the arrays that it describes and per-image values."""
+    path, literals = folder / f"{name}.json", catalogue.metrics()[name].literals
     try:
         final = read(path, MetricFile).results[-1]
     except SuiteError:
         return {path: f"{path}: missing"}
     except DamagedError as error:
         return {path: error.what}
-    if artefact and final.status == "ok":
+    files = [folder / literals["artefact"]] if "artefact" in literals else []
+    files += [images_file(folder, name)] if "per_image" in literals else []
+    for file in files if final.status == "ok" else ():
         try:
-            read_arrays(folder / artefact)
+            read_arrays(file)
         except FileNotFoundError:
-            return {folder / artefact: f"{folder / artefact}: missing"}
+            return {file: f"{file}: missing"}
         except DamagedError as error:
-            return {folder / artefact: error.what}
+            return {file: error.what}
     return {}
 
 

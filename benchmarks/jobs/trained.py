@@ -31,6 +31,11 @@ class Estimate:
     `low` and `high` enclose the truth where the estimate's bias is known to lie between two values; `low` without
     `high`: nothing is known above. `kind`: what this number is, where that is not the metric's KIND. `warning`: what a
     reader must know before using it.
+
+    `draws_error` is the part of the standard error that is Monte-Carlo noise with images and weights fixed, and
+    `images_error` the part over images that all runs share; the rest is over what the metric's VARIES names.
+    `per_image` [n]: the terms of a mean over test images, in their order, as the metric's PER_IMAGE says.
+    `controls`: name -> value at chance level.
     """
 
     value: float
@@ -42,6 +47,10 @@ class Estimate:
     low: float | None = None
     high: float | None = None
     warning: str = ""
+    draws_error: float | None = None
+    images_error: float | None = None
+    per_image: Tensor | None = field(default=None, compare=False, repr=False)
+    controls: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -104,18 +113,30 @@ class Trained:
         return self.data.test_x[:n]
 
     def train_x(self, n: int | None = None) -> Tensor:
-        """The first n training images (all without n) [n, *x_shape] as test images are: bins' centres, else v/255."""
+        """The first n training images (all without n) [n, *x_shape] as test images are."""
+        return self.as_test_images(self.training.pixels[:n])
+
+    @property
+    def training(self) -> Images:
+        """The dataset's training images."""
         if self.data is None:
             raise NotRunError("a problem has no training images")
-        v = self.data.train.pixels[:n].float()
-        return (v + 0.5) / 256 if self.data.train.pixels_as == "levels" else v / 255
+        return self.data.train
+
+    def as_test_images(self, v: Tensor) -> Tensor:
+        """Training pixels v from 0 to 255 as test images are, grey where those are bits: bins' centres, else v/255."""
+        return (v.float() + 0.5) / 256 if self.training.pixels_as == "levels" else v.float() / 255
+
+    @cached_property
+    def mean_image(self) -> Tensor:
+        """Mean of all training images [*x_shape], float64, as test images are."""
+        parts = [self.as_test_images(v).double().sum(0) for v in self.training.pixels.split(TOGETHER * 16)]
+        return torch.stack(parts).sum(0) / len(self.training)
 
     @cached_property
     def train_content(self) -> str:
         """SHA-256 of the training images: what is kept of them is kept under it, not under the dataset's name."""
-        if self.data is None:
-            raise NotRunError("a problem has no training images")
-        return data_sha256(Images(self.data.train.pixels, None, self.data.train.pixels_as))
+        return data_sha256(Images(self.training.pixels, None, self.training.pixels_as))
 
     def posterior_draws(self, n: int) -> Tensor:
         """n draws [n, latent] of q(z) where there is no data."""
@@ -146,16 +167,20 @@ def average(
     population: bool = False,
     **details: float | str,
 ) -> Estimate:
-    """Mean over examples [n] with its standard error.
+    """Mean over examples [n] with its standard error, and each example's term.
 
     Of a sample of examples, over them, which covers the noise of each. Of a whole population, that of `noise` [n], the
-    standard error of each example's own value; without noise the mean is exact.
+    standard error of each example's own value; without noise the mean is exact. `draws_error` is that of `noise`.
     """
     values = per_example.double()
-    error: float | None = 0.0 if noise is None else float(noise.double().square().sum().sqrt() / len(values))
-    if not population:  # one example does not show how examples differ
+    drawn = None if noise is None else float(noise.double().square().sum().sqrt() / len(values))
+    if population:
+        error = drawn = drawn or 0.0
+    else:  # one example does not show how examples differ
         error = float(values.std() / len(values) ** 0.5) if len(values) > 1 else None
-    return Estimate(float(values.mean()), error, len(values), protocol, details)
+    return Estimate(
+        float(values.mean()), error, len(values), protocol, details, draws_error=drawn, per_image=per_example
+    )
 
 
 def log_mean_error(log_weights: Tensor) -> Tensor:

@@ -17,6 +17,8 @@ KIND = "estimate"
 BETTER = "lower"
 BIAS = "by up to a factor of 25 downward: read `aggregated_kl`; the warning says how far it is off"
 ERROR = "over draws of z; the bias is far larger"
+VARIES = "samples"
+LIMITS = (None, None)  # the estimate can be far below 0
 IMAGES = "training images"
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.jobs.trained import Estimate, Trained, average, checked, log_mean_error
-from benchmarks.metrics import importance_bound
+from benchmarks.metrics import controls, importance_bound
 from benchmarks.metrics.annealing import Start, annealed_importance_sampling
 from benchmarks.metrics.likelihoods import likelihood_for
 from benchmarks.metrics.prior import Prior
@@ -19,6 +19,10 @@ KIND = "estimate"
 BETTER = "higher"
 BIAS = "downward: its expectation is below log p(x); `bdmc_gap` bounds by how much, on simulated images"
 ERROR = "over test images and chains"
+VARIES = "images"
+PER_IMAGE = "values"
+LIMITS = (None, None)
+CONTROLS = ("independent pixels",)
 IMAGES = "test images"
 LIKELIHOOD = True
 BESIDE = "bdmc_gap"  # what is measured wherever a claim rests on this
@@ -68,6 +72,7 @@ def evaluate(
     """In expectation a lower bound; `batch` chains run at once. bf16 forces leave the chain exact.
 
     Where the importance bound with `samples` draws is higher, that is the better bound, and is what is given.
+    Control: pixels that are independent.
     """
     weights, accepted, kind = [], [], ""
     x = trained.test_x(n)
@@ -92,7 +97,8 @@ def evaluate(
         acceptance=sum(accepted) / len(accepted),
         **{"single-chain mean": float(log_weights.mean()), "effective share": effective_share(log_weights)},
     )
-    return checked(better_bound(trained, annealed, n, samples), x)
+    found = checked(better_bound(trained, annealed, n, samples), x)
+    return replace(found, controls=controls.of_likelihood(trained, x))
 
 
 def better_bound(trained: Trained, annealed: Estimate, n: int, samples: int) -> Estimate:
@@ -109,6 +115,8 @@ def better_bound(trained: Trained, annealed: Estimate, n: int, samples: int) -> 
         annealed,
         value=bound.value,
         standard_error=bound.standard_error,
+        draws_error=bound.draws_error,
+        per_image=bound.per_image,
         kind="lower bound",
         details={**details, "annealed": annealed.value, **error},
         warning=f"the importance bound: annealing gives less, {annealed.value:.4f}",

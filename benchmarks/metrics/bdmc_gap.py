@@ -16,6 +16,8 @@ KIND = "estimate"
 BETTER = "lower"
 BIAS = "upward: it holds the slack of both bounds"
 ERROR = "over simulated images"
+VARIES = "samples"
+LIMITS = (0.0, None)
 IMAGES = "simulated images"
 
 

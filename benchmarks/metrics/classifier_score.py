@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from benchmarks.jobs.trained import Estimate, Trained
-from benchmarks.metrics.scores import sample_judged, score_estimate
+from benchmarks.metrics.scores import sample_score
 
 NEEDS = ("sample", "data", "classifier")
 UNIT = "score, at most the number of classes"
@@ -11,12 +11,15 @@ KIND = "estimate"
 BETTER = "higher"
 BIAS = "downward for few images in a split, which estimate the marginal"
 ERROR = "over samples, a jackknife within splits"
+VARIES = "samples"
+LIMITS = (1.0, None)
+CONTROLS = ("noise",)
 IMAGES = "samples"
 
 
 def evaluate(trained: Trained, *, n: int = 50_000, splits: int = 10) -> Estimate:
-    """Beside it: what the classifier is worth, and its score of real test images."""
+    """Beside it: what the classifier is worth, and its score of real test images. Control: shuffled training images."""
     classifier = trained.classifier()
-    p = sample_judged(trained, classifier.judge, f"classifier-{classifier.key}", n)[1]
-    found = score_estimate(p, splits, "our classifier")
+    key = f"classifier-{classifier.key}"
+    found = sample_score(trained, classifier.judge, key, "our classifier", n, splits)
     return replace(found, details={**found.details, **classifier.record})

@@ -17,11 +17,15 @@ KIND = "estimate"
 BETTER = "higher"
 BIAS = "none"
 ERROR = "over generated images"
+VARIES = "samples"
+LIMITS = (0.0, 100.0)
+STEP = 100.0
+CONTROLS = ("chance",)
 IMAGES = "samples"
 
 
 def evaluate(trained: Trained, *, n: int = 10_000, batch: int = 512) -> Estimate:
-    """Codes c ~ uniform; chance is one in the number of codes."""
+    """Codes c ~ uniform. Control: one in the number of codes."""
     method: Any = trained.method
     right, log_q = [], []
     with torch.no_grad():
@@ -35,4 +39,5 @@ def evaluate(trained: Trained, *, n: int = 10_000, batch: int = 512) -> Estimate
         "bound on I(c; x), nats": entropy + float(torch.cat(log_q).mean()),
         "H(c), nats": entropy,
     }
-    return Estimate(float(found.mean()), float(found.std() / n**0.5), n, f"n={n}", details)
+    chance = {"chance": 100.0 / method.categories}
+    return Estimate(float(found.mean()), float(found.std() / n**0.5), n, f"n={n}", details, controls=chance)

@@ -1,12 +1,13 @@
 """Mean absolute error of a pixel in [0, 1] after both cycles: source to target and back, target to source and back."""
 
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from benchmarks.errors import NotRunError
-from benchmarks.jobs.trained import Estimate, Trained
+from benchmarks.jobs.trained import Estimate, Trained, average
 
 NEEDS = ("translate", "data")
 UNIT = "pixels in [0, 1]"
@@ -14,6 +15,9 @@ KIND = "estimate"
 BETTER = "lower"
 BIAS = "none; but translators that change nothing have 0"
 ERROR = "over test images"
+VARIES = "images"
+PER_IMAGE = "values"
+LIMITS = (0.0, None)
 IMAGES = "test images"
 
 
@@ -46,4 +50,4 @@ def evaluate(trained: Trained, *, n: int = 10_000, batch: int = 256) -> Estimate
         "difference of the domains": float(distance(source, target).mean()),
     }
     means = (found[:k] + found[k:]) / 2  # one example, both cycles
-    return Estimate(float(means.mean()), float(means.std() / k**0.5), k, f"both cycles, n={k}", details)
+    return replace(average(means, f"both cycles, n={k}"), details=details)

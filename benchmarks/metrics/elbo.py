@@ -1,8 +1,10 @@
 """ELBO: mean of log p(x, z) - log q(z|x) over test images and draws z ~ q(z|x) (AVB eq. 2.1)."""
 
+from dataclasses import replace
 from typing import Any
 
 from benchmarks.jobs.trained import WHOLE, Estimate, Trained, average, batch_of, checked, mean_over_draws
+from benchmarks.metrics import controls
 from benchmarks.metrics.quadrature import expectation
 from methods.method import LikelihoodMethod
 
@@ -12,6 +14,10 @@ KIND = "lower bound"
 BETTER = "higher"
 BIAS = "downward by KL(q(z|x) || p(z|x))"
 ERROR = "over test images and draws; of a whole population of few images over draws alone"
+VARIES = "images"
+PER_IMAGE = "values"
+LIMITS = (None, None)
+CONTROLS = ("independent pixels",)
 IMAGES = "test images"
 LIKELIHOOD = True
 QUANTITY = "log p(x)"
@@ -26,7 +32,8 @@ def plain(method: LikelihoodMethod) -> bool:
 def evaluate(trained: Trained, *, n: int = 10_000, draws: int = 16, batch: int = 512, whole: int = WHOLE) -> Estimate:
     """A lower bound on log p(x). `draws` of each image, `whole` in all where the images are a whole population.
 
-    Where these have a Gaussian q(z|x) in two dimensions, by Gauss-Hermite quadrature.
+    Where these have a Gaussian q(z|x) in two dimensions, by Gauss-Hermite quadrature. Control: pixels that are
+    independent.
     """
     x, method = trained.test_x(n), trained.method
     least = whole if trained.population else 0
@@ -38,4 +45,5 @@ def evaluate(trained: Trained, *, n: int = 10_000, draws: int = 16, batch: int =
     if found is None:
         ask = method.log_weight
         found = mean_over_draws(lambda x: ask(batch_of(x)), x, draws, batch, least)  # type: ignore[operator]
-    return checked(average(found[0], f"n={len(x)}", found[1], trained.population, how=how), x)
+    estimate = checked(average(found[0], f"n={len(x)}", found[1], trained.population, how=how), x)
+    return replace(estimate, controls=controls.of_likelihood(trained, x))

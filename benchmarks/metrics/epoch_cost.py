@@ -9,6 +9,7 @@ KIND = "estimate"
 BETTER = "lower"
 BIAS = "upward on a busy machine"
 NO_ERROR = "a time of one training"
+LIMITS = (0.0, None)
 IMAGES = "training images"
 
 

@@ -2,8 +2,7 @@
 
 from benchmarks.jobs.trained import Estimate, Trained
 from benchmarks.metrics.inception import CHECKSUM, inception_of
-from benchmarks.metrics.mmd import kernel_distance
-from benchmarks.metrics.scores import real_features, sample_judged
+from benchmarks.metrics.scores import kernel_estimate
 
 NEEDS = ("sample", "data")
 UNIT = "squared distance"
@@ -11,6 +10,9 @@ KIND = "estimate"
 BETTER = "lower"
 BIAS = "none; near zero it can be negative"
 ERROR = "over samples and training images, and over the choice of subsets"
+VARIES = "samples"
+LIMITS = (None, None)  # unbiased, so that it can be below 0
+CONTROLS = ("noise",)
 IMAGES = "samples against training images"
 FILES = ("pt_inception-2015-12-05-6726825d.pth",)
 
@@ -18,7 +20,6 @@ FILES = ("pt_inception-2015-12-05-6726825d.pth",)
 def evaluate(
     trained: Trained, *, n: int = 10_000, subsets: int = 100, size: int = 1000, download: bool = True
 ) -> Estimate:
-    """n samples against all training images, 100 subsets of 1000."""
+    """n samples against all training images, 100 subsets of 1000. Control: shuffled training images."""
     judge, key = inception_of(trained, download), f"inception-{CHECKSUM}"
-    real, fake = real_features(trained, judge, key), sample_judged(trained, judge, key, n)[0]
-    return kernel_distance(fake, real, subsets, size, "Inception (pytorch-fid)")
+    return kernel_estimate(trained, judge, key, "Inception (pytorch-fid)", n, subsets, size)

@@ -12,6 +12,8 @@ KIND = "exact"
 BETTER = "lower"
 BIAS = "none"
 ERROR = "over draws of q"
+VARIES = "samples"
+LIMITS = (0.0, None)
 EVERY_SNAPSHOT = True
 
 

@@ -14,6 +14,8 @@ KIND = "exact"
 BETTER = "lower"
 BIAS = "none"
 ERROR = "over draws of p"
+VARIES = "images"  # the draws of p, which all runs and seeds share as they do test images
+LIMITS = (0.0, None)
 TOGETHER = 200_000  # draws held at once
 
 

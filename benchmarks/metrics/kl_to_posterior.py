@@ -23,6 +23,8 @@ KIND = "estimate"
 BETTER = "lower"
 BIAS = "none with a density; else within the interval shown"
 ERROR = "over draws of q; the interval is that of the entropy's bias"
+VARIES = "samples"
+LIMITS = (0.0, None)
 EVERY_SNAPSHOT = True
 DENSITY_DRAWS = 100_000
 SLACK = 0.05  # nats by which the truth was outside, where it is known
@@ -59,7 +61,8 @@ def enclosure(q: numpy.ndarray, log_p: numpy.ndarray, at_posterior: numpy.ndarra
     error = float((values.var() / len(values) + at_posterior.var() / len(at_posterior)) ** 0.5)
     wide = SLACK + 1.96 * error
     low, high = max(0.0, min(one, other) - wide), max(one, other) + wide
-    return Estimate((low + max(low, high)) / 2, error, len(values), low=low, high=max(low, high))
+    shared = float((at_posterior.var() / len(at_posterior)) ** 0.5)  # these draws are the same for all runs
+    return Estimate((low + max(low, high)) / 2, error, len(values), low=low, high=max(low, high), images_error=shared)
 
 
 def evaluate(trained: Trained, *, n: int = 10_000, k: int = 3) -> Estimate:

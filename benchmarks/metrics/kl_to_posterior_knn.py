@@ -16,6 +16,8 @@ KIND = "estimate"
 BETTER = "lower"
 BIAS = "downward, by more than the differences between methods: read `kl_to_posterior`"
 ERROR = "over draws; the bias is far larger"
+VARIES = "samples"
+LIMITS = (None, None)  # the estimate can be below 0
 EVERY_SNAPSHOT = True
 
 

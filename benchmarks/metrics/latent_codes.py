@@ -11,6 +11,7 @@ UNIT = "codes"
 KIND = "exact"
 BETTER = "neither"
 NO_ERROR = "a number of codes"
+LIMITS = (0.0, None)
 IMAGES = "test images"
 ARTEFACT = "latent_codes.npz"
 

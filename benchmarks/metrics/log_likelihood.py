@@ -3,6 +3,7 @@
 Of a prior that is not N(0, I) the square is widened to hold its draws, and the prior's own integral over it must be 1.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from benchmarks.errors import NotRunError
 from benchmarks.jobs.trained import Estimate, Trained, average
+from benchmarks.metrics import controls
 from benchmarks.metrics.prior import Prior
 from benchmarks.metrics.quadrature import trapezoid as quadrature
 from methods.terms import softplus
@@ -20,6 +22,10 @@ KIND = "exact"
 BETTER = "higher"
 BIAS = "none"
 ERROR = "the change by the last halving of the grid, where the images are a whole population; else over test images"
+VARIES = "images"
+PER_IMAGE = "values"
+LIMITS = (None, None)
+CONTROLS = ("independent pixels",)
 IMAGES = "test images"
 LIKELIHOOD = True
 QUANTITY = "log p(x)"
@@ -62,7 +68,10 @@ def on_grid(decoder: Any, x: Tensor, side: int, reach: float) -> Tensor:
 def evaluate(
     trained: Trained, *, side: int = 401, reach: float = 6.0, n: int = 1000, tolerance: float = 1e-6
 ) -> Estimate:
-    """Exact to `tolerance`: the spacing is halved, HALVINGS times at most, until no image changes by more."""
+    """Exact to `tolerance`: the spacing is halved, HALVINGS times at most, until no image changes by more.
+
+    Control: pixels that are independent.
+    """
     decoder, x = trained.method.decoder, trained.test_x(n)
     with torch.no_grad():
         reach = reach_of(Prior(decoder), side, reach, trained.device)
@@ -74,4 +83,5 @@ def evaluate(
             finer = on_grid(decoder, x, side, reach)
             values, change = finer, (finer - values).abs()
     details: dict[str, float | str] = {"points": f"{side}x{side}", "change": float(change.max())}
-    return average(values, f"n={len(values)}, quadrature", change, trained.population, **details)
+    found = average(values, f"n={len(values)}, quadrature", change, trained.population, **details)
+    return replace(found, controls=controls.of_likelihood(trained, x))

@@ -42,6 +42,11 @@ class Components:
         second = 2 * self.xx / n**2 + 2 * self.yy / m**2 + 4 * self.xy / (n * m)
         return max(4 * self.x / n + 4 * self.y / m + second, second / 2)
 
+    def variance_of_y(self, m: int) -> float:
+        """The part of it that is over y alone."""
+        second = 2 * self.yy / m**2
+        return max(4 * self.y / m + second, second / 2)
+
 
 def components(x: numpy.ndarray, y: numpy.ndarray) -> Components:
     """Unbiased estimates of the parts from features x [s, d] and y [s, d]."""
@@ -80,9 +85,11 @@ def kernel_distance(x: numpy.ndarray, y: numpy.ndarray, subsets: int, size: int,
         found.append(squared_mmd(one, other))
         if s > 3:
             parts.append(components(one, other))
-    error = None
+    error = of_real = of_choice = None
     if parts and subsets > 1:
         mean = Components(*numpy.mean([[c.x, c.y, c.xx, c.yy, c.xy] for c in parts], 0))
-        error = float((mean.variance(len(x), len(y)) + numpy.var(found, ddof=1) / subsets) ** 0.5)
+        of_choice = float((numpy.var(found, ddof=1) / subsets) ** 0.5)
+        of_real = mean.variance_of_y(len(y)) ** 0.5
+        error = (mean.variance(len(x), len(y)) + of_choice**2) ** 0.5
     protocol = f"{judge}, n={len(x)}, {len(y)} training images, {subsets} subsets of {s}"
-    return Estimate(float(numpy.mean(found)), error, len(x), protocol)
+    return Estimate(float(numpy.mean(found)), error, len(x), protocol, images_error=of_real, draws_error=of_choice)

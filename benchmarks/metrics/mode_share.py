@@ -16,6 +16,9 @@ KIND = "estimate"
 BETTER = "neither"
 BIAS = "upward by noise: below 0.01 near the posterior, up to 0.03 for a q several times as wide"
 ERROR = "over draws of q"
+VARIES = "samples"
+LIMITS = (0.0, 0.5)
+STEP = 1.0
 NEAR = 0.1  # |tau| below which is near 0; the bins of the other tau are as wide
 
 

@@ -1,9 +1,12 @@
 """-log P(v) of test images under an autoregressive model, nats, exactly."""
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
 from benchmarks.jobs.trained import Estimate, Trained, average
+from benchmarks.metrics import controls
 
 NEEDS = ("log_prob", "data")
 UNIT = "nats"
@@ -11,6 +14,10 @@ KIND = "exact"
 BETTER = "lower"
 BIAS = "none"
 ERROR = "over test images"
+VARIES = "images"
+PER_IMAGE = "values"
+LIMITS = (0.0, None)
+CONTROLS = ("independent pixels", "uniform levels")
 IMAGES = "test images"
 LIKELIHOOD = True
 QUANTITY = "log P(v)"
@@ -23,6 +30,7 @@ def per_image(trained: Trained, n: int, batch: int) -> Tensor:
 
 
 def evaluate(trained: Trained, *, n: int = 10_000, batch: int = 64) -> Estimate:
-    """Nats an image."""
+    """Nats an image. Control: pixels that are independent; of 8-bit levels, all as likely."""
     values = per_image(trained, n, batch)
-    return average(values, f"n={len(values)}", population=trained.population)
+    found = average(values, f"n={len(values)}", population=trained.population)
+    return replace(found, controls=controls.of_mass(trained, trained.test_x(n), -1.0))

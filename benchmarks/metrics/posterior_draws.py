@@ -11,6 +11,7 @@ UNIT = "draws"
 KIND = "exact"
 BETTER = "neither"
 NO_ERROR = "a number of draws"
+LIMITS = (0.0, None)
 ARTEFACT = "posterior_draws.npz"
 
 

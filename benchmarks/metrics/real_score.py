@@ -11,6 +11,8 @@ KIND = "estimate"
 BETTER = "higher"
 BIAS = "downward for few images, which estimate the marginal"
 ERROR = "over test images, a jackknife"
+VARIES = "images"
+LIMITS = (1.0, None)
 IMAGES = "test images"
 
 

@@ -5,6 +5,7 @@ detail is the error of a sub-pixel on the scale 0 to 255. They differ by the fac
 """
 
 import torch
+from torch import Tensor
 
 from benchmarks.jobs.trained import Estimate, Trained
 
@@ -14,16 +15,37 @@ KIND = "estimate"
 BETTER = "lower"
 BIAS = "none"
 ERROR = "over test images"
+VARIES = "images"
+PER_IMAGE = "squares"
+LIMITS = (0.0, None)
+CONTROLS = ("mean image", "another test image")
 IMAGES = "test images"
 
 
+def distance(made: Tensor, x: Tensor) -> float:
+    """Root mean square over images x [n, ...] of the Euclidean norm of made - x."""
+    return float((made - x).flatten(1).double().square().sum(1).mean().sqrt())
+
+
 def evaluate(trained: Trained, *, n: int = 10_000, batch: int = 512) -> Estimate:
-    """Reconstructions are decoder means at encoder means."""
+    """Reconstructions are decoder means at encoder means.
+
+    Controls: the mean training image, and the next test image, as the reconstruction.
+    """
+    x = trained.test_x(n)
     with torch.no_grad():
-        pieces = [(trained.method.reconstruct(x) - x).flatten(1) for x in trained.test_x(n).split(batch)]
-    errors = torch.cat(pieces).double()
+        reconstructions = torch.cat([trained.method.reconstruct(piece) for piece in x.split(batch)])
+    errors = (reconstructions - x).flatten(1).double()
     squares = errors.square().sum(1)
     value = float(squares.mean().sqrt())
     spread = float(squares.std() / len(squares) ** 0.5) / (2 * value) if value else 0.0  # delta method
     grey = 255 * float(errors.square().mean().sqrt())
-    return Estimate(value, spread, len(squares), f"n={len(squares)}", {"per sub-pixel, 0 to 255": grey})
+    return Estimate(
+        value,
+        spread,
+        len(squares),
+        f"n={len(squares)}",
+        {"per sub-pixel, 0 to 255": grey},
+        per_image=squares,
+        controls={"mean image": distance(trained.mean_image, x), "another test image": distance(x.roll(-1, 0), x)},
+    )

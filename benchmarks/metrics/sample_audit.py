@@ -20,6 +20,8 @@ KIND = "estimate"
 BETTER = "neither"
 BIAS = "downward: poor samples, far from all data, hide copies among the others"
 ERROR = "over samples and test images"
+VARIES = "samples"
+LIMITS = (0.0, 1.0)
 IMAGES = "samples and test images against training images"
 
 
@@ -29,13 +31,17 @@ def nearest(points: numpy.ndarray, among: numpy.ndarray | None = None) -> numpy.
     return search.kneighbors(None if among is None else points)[0][:, 0]
 
 
-def nearer(samples: numpy.ndarray, test: numpy.ndarray) -> tuple[float, float]:
-    """Share of pairs with samples [n] < test [m], ties half, and its standard error (DeLong et al. 1988)."""
+def nearer(samples: numpy.ndarray, test: numpy.ndarray) -> tuple[float, float, float]:
+    """Share of pairs with samples [n] < test [m], ties half, and its standard errors (DeLong et al. 1988).
+
+    Over both, and the part of it that is over `test`.
+    """
     n, m = len(samples), len(test)
     ranks = rankdata(numpy.concatenate([samples, test]))
     above = (ranks[n:] - rankdata(test)) / n  # share of samples below each test image
     below = 1 - (ranks[:n] - rankdata(samples)) / m  # share of test images above each sample
-    return float(above.mean()), float((below.var(ddof=1) / n + above.var(ddof=1) / m) ** 0.5)
+    over_test = above.var(ddof=1) / m
+    return float(above.mean()), float((below.var(ddof=1) / n + over_test) ** 0.5), float(over_test**0.5)
 
 
 def evaluate(trained: Trained, *, n: int = 1000, train: int = 50_000) -> Estimate:
@@ -49,6 +55,7 @@ def evaluate(trained: Trained, *, n: int = 1000, train: int = 50_000) -> Estimat
         judge = trained.classifier().judge
         features, where = [judged(judge, x)[0] for x in images], "classifier's features"
     fake, test, real = features
-    value, error = nearer(nearest(fake, real), nearest(test, real))
+    value, error, over_test = nearer(nearest(fake, real), nearest(test, real))
     details: dict[str, float | str] = {"duplicates": float((nearest(fake) < nearest(test).min()).mean())}
-    return Estimate(value, error, len(fake), f"{where}, n={n}, {len(test)} test, {len(real)} training images", details)
+    protocol = f"{where}, n={n}, {len(test)} test, {len(real)} training images"
+    return Estimate(value, error, len(fake), protocol, details, images_error=over_test)

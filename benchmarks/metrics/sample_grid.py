@@ -13,6 +13,7 @@ UNIT = "images"
 KIND = "exact"
 BETTER = "neither"
 NO_ERROR = "a number of images"
+LIMITS = (0.0, None)
 IMAGES = "samples, training and test images"
 ARTEFACT = "sample_grid.npz"
 

@@ -10,6 +10,7 @@ KIND = "estimate"
 BETTER = "lower"
 BIAS = "upward on a busy machine"
 NO_ERROR = "the least of a few times"
+LIMITS = (0.0, None)
 IMAGES = "samples"
 
 

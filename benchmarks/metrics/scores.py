@@ -7,17 +7,23 @@ features [n, d] and class logits [n, classes]: Inception (inception.py), or the 
 import hashlib
 import inspect
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy
 import torch
 from torch import Tensor
 
 from benchmarks.jobs.trained import Estimate, Trained
+from benchmarks.metrics import controls
+from benchmarks.metrics.mmd import kernel_distance
 from methods.files import DamagedError, read_arrays, write_arrays
 
 Judge = Callable[[Tensor], tuple[Tensor, Tensor]]
 Moments = tuple[numpy.ndarray, numpy.ndarray]
+Judged = tuple[numpy.ndarray, numpy.ndarray]  # features and class probabilities
+TOGETHER = 1024  # images whose pixels are shuffled at once
 
 
 def inception_scores(p: numpy.ndarray, splits: int = 10) -> numpy.ndarray:
@@ -135,9 +141,6 @@ def kept_of_real(trained: Trained, judge: Judge, key: str, what: str) -> dict[st
     `key` names the judge and its weights; the file's name holds the hashes of the images and of the judge's code: other
     images under the dataset's name are judged anew.
     """
-    module = inspect.getmodule(judge)
-    code = hashlib.sha256(inspect.getsource(module).encode()).hexdigest()[:8] if module else "unknown"
-    path = trained.references / "statistics" / f"{trained.train_content[:16]}-{key}-{code}-{what}.npz"
 
     def make() -> dict[str, numpy.ndarray]:
         features = judged(judge, trained.train_x())[0]
@@ -145,7 +148,46 @@ def kept_of_real(trained: Trained, judge: Judge, key: str, what: str) -> dict[st
             return {"features": features.astype(numpy.float32)}
         return dict(zip(("mean", "covariance"), moments(features), strict=True))
 
-    return kept(path, make)
+    return kept(statistics_file(trained, judge, key, what), make)
+
+
+def statistics_file(trained: Trained, judge: Judge, key: str, what: str) -> Path:
+    """Where is kept what a judge says of the training images."""
+    return trained.references / "statistics" / f"{trained.train_content[:16]}-{key}-{code_of(judge)}-{what}.npz"
+
+
+def code_of(what: Any) -> str:
+    """Hash of the source of the file that defines it."""
+    module = inspect.getmodule(what)
+    return hashlib.sha256(inspect.getsource(module).encode()).hexdigest()[:8] if module else "unknown"
+
+
+def kept_controls(
+    trained: Trained, judge: Judge, key: str, what: str, make: Callable[[], dict[str, float]]
+) -> dict[str, float]:
+    """Values of a score's controls, kept as the real statistics are: they are the same for all runs.
+
+    `what` names the score and its options; the file's name holds the hash of the code that computes them too.
+    """
+    code = "-".join(code_of(part) for part in (moments, kernel_distance, controls.shuffled))
+    found = kept(
+        statistics_file(trained, judge, key, f"{what}-of-controls-{code}"),
+        lambda: {name: numpy.array(value) for name, value in make().items()},
+    )
+    return {name: float(value) for name, value in found.items()}
+
+
+def noise_judged(trained: Trained, judge: Judge, key: str, n: int) -> Judged:
+    """`judged` of n training images with the pixels of each in random order; once for all metrics of this judge."""
+    if (f"noise, {key}", n) not in trained.judged:
+        generator = torch.Generator().manual_seed(controls.SEED)
+        pixels, found = trained.training.pixels, []
+        for index in torch.arange(n).split(TOGETHER):
+            images = trained.as_test_images(pixels[index.to(pixels.device) % len(pixels)])
+            found.append(judged(judge, controls.shuffled(images, generator)))
+        features, p = (numpy.concatenate(parts) for parts in zip(*found, strict=True))
+        trained.judged[f"noise, {key}", n] = features, p
+    return trained.judged[f"noise, {key}", n]
 
 
 def real_moments(trained: Trained, judge: Judge, key: str) -> Moments:
@@ -160,11 +202,50 @@ def real_features(trained: Trained, judge: Judge, key: str) -> numpy.ndarray:
 
 
 def frechet_estimate(trained: Trained, judge: Judge, key: str, name: str, n: int) -> Estimate:
-    """Frechet distance of n samples' features to those of all training images."""
+    """Frechet distance of n samples' features to those of all training images, and of its controls.
+
+    These are n training images with shuffled pixels, and n copies of their mean.
+    """
     features, real = sample_judged(trained, judge, key, n)[0], real_moments(trained, judge, key)
-    m = len(trained.train_x())
+    m = len(trained.training)
     protocol = f"{name}, n={n}, {m} training images"
-    return Estimate(frechet_distance(moments(features), real), frechet_error(features, real), n, protocol)
+
+    def at_chance() -> dict[str, float]:
+        copy = judged(judge, trained.mean_image[None].to(torch.get_default_dtype()))[0][0]
+        copies = copy, numpy.zeros((len(copy), len(copy)))
+        return {
+            "noise": frechet_distance(moments(noise_judged(trained, judge, key, n)[0]), real),
+            "mean image": frechet_distance(copies, real),
+        }
+
+    return Estimate(
+        frechet_distance(moments(features), real),
+        frechet_error(features, real),
+        n,
+        protocol,
+        controls=kept_controls(trained, judge, key, f"frechet-{n}", at_chance),
+    )
+
+
+def kernel_estimate(trained: Trained, judge: Judge, key: str, name: str, n: int, subsets: int, size: int) -> Estimate:
+    """Kernel distance of n samples' features to those of all training images, and of n images of shuffled pixels."""
+    real, fake = real_features(trained, judge, key), sample_judged(trained, judge, key, n)[0]
+
+    def at_chance() -> dict[str, float]:
+        return {"noise": kernel_distance(noise_judged(trained, judge, key, n)[0], real, subsets, size, name).value}
+
+    found = kernel_distance(fake, real, subsets, size, name)
+    return replace(found, controls=kept_controls(trained, judge, key, f"kernel-{n}-{subsets}-{size}", at_chance))
+
+
+def sample_score(trained: Trained, judge: Judge, key: str, name: str, n: int, splits: int) -> Estimate:
+    """Inception score of n samples, and of n images of shuffled pixels."""
+
+    def at_chance() -> dict[str, float]:
+        return {"noise": float(inception_scores(noise_judged(trained, judge, key, n)[1], splits).mean())}
+
+    found = score_estimate(sample_judged(trained, judge, key, n)[1], splits, name)
+    return replace(found, controls=kept_controls(trained, judge, key, f"score-{n}-{splits}", at_chance))
 
 
 def score_estimate(p: numpy.ndarray, splits: int, protocol: str) -> Estimate:

@@ -18,6 +18,8 @@ KIND = "estimate"
 BETTER = "lower"
 BIAS = "downward: dependence that neither regressor finds counts as none"
 ERROR = "over units"
+VARIES = "samples"  # the units of a code are the seed's own
+LIMITS = (0.0, 1.0)
 IMAGES = "test images"
 CONSTANT = 1e-8  # variance below which a unit says nothing
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from benchmarks.catalogue import ROOT
 from benchmarks.config import load_yaml
 from benchmarks.errors import SuiteError
+from benchmarks.jobs.metric_files import images_file
 from benchmarks.share.citations import bibtex
 from benchmarks.suite import Suite
 
@@ -30,11 +31,11 @@ MIB = 2**20
 
 
 def records(suite: Suite, weights_mb: float) -> Iterator[Path]:
-    """Records of the suite's jobs, and their weights up to so many MiB each."""
+    """Records of the suite's jobs with values of each test image, and their weights up to so many MiB each."""
     for folder in suite.jobs:
-        place = Path("results") / suite.name / folder
-        names = ("run.json", "metrics.json", *(f"{metric}.json" for metric in suite.jobs[folder].metrics))
-        yield from (place / name for name in names)
+        place, metrics = Path("results") / suite.name / folder, suite.jobs[folder].metrics
+        yield from (place / name for name in ("run.json", "metrics.json", *(f"{metric}.json" for metric in metrics)))
+        yield from (images_file(place, metric) for metric in metrics)
         weights = place / "weights.safetensors"
         if weights.exists() and weights.stat().st_size <= weights_mb * MIB:
             yield weights
