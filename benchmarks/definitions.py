@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from benchmarks import catalogue, config
+from benchmarks import catalogue, config, settling
 from benchmarks.catalogue import ROOT, Declared
 from benchmarks.config import Budget, Dataset, Profile, Run
 from benchmarks.errors import SuiteError, unknown
@@ -133,13 +133,19 @@ class Definitions:
             options["steps"] = min(options["steps"], self.profile.max_steps)
             options["validate_every"] = min(options["validate_every"], options["steps"])
         every, steps = options.pop("snapshot_every"), options["steps"]
-        options["snapshots"] = sorted({*range(0, steps, every), steps}) if every else []
+        kept = {*range(0, steps, every), steps} if every else set()
+        options["snapshots"] = sorted(kept | settling.rounds(options, definition, self.dataset_of(run)[0]))
         rates = options["learning_rate"]
         players = self.method_of(run).literals["player_names"]
         if isinstance(rates, dict) and set(rates) != set(players):
             wrong = next(iter(set(rates) ^ set(players)))
             raise unknown(f"run {run}: train.learning_rate", "player", wrong, players)
         return options
+
+    def settling_round(self, run: str) -> int | None:
+        """The round at which metrics are looked at before the end, in a training shorter than the paper's."""
+        found = settling.rounds(self.train_options(run), self.run(run), self.dataset_of(run)[0])
+        return next(iter(found), None)
 
     def check_heeded(self, run: str, train: dict[str, Any]) -> None:
         """SuiteError for a setting that the training would ignore without a word.

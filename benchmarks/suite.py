@@ -18,6 +18,7 @@ from benchmarks.definitions import Definitions
 from benchmarks.errors import SuiteError, unknown
 from benchmarks.own import own_runs
 from benchmarks.own.own_runs import listed
+from benchmarks.published import Published, published_values
 from benchmarks.records import canonical
 from methods.files import content_sum
 
@@ -68,7 +69,7 @@ class Suite(Definitions):
         self.claims = config.load_folder("claims", Claim)
         # `only` chooses runs; what is measured of a run stays the same, so that nothing is measured twice
         self.everything: dict[str, set[str]] = {}
-        self.all_tables = dict(self.tables)
+        self.all_tables, self.all_claims = dict(self.tables), dict(self.claims)
         copies = own_runs.copies(self, self.compare)
         self.everything = dict(self.wanted)
         self.__dict__.pop("wanted")
@@ -141,7 +142,7 @@ class Suite(Definitions):
             for run in figure.runs.values():
                 found.setdefault(run, set()).update(figure.needs)
         for claim in self.claims.values():
-            for quantity in filter(None, (claim.greater, claim.than, claim.value)):
+            for quantity in claim.quantities():
                 for run in quantity.runs():
                     found.setdefault(run, set()).update(self.with_beside(run, quantity.metric))
         for run in self.own:
@@ -163,21 +164,40 @@ class Suite(Definitions):
         return needed and "classifier" in self.provides(run)
 
     def metric_options(self, run: str) -> dict[str, dict[str, Any]]:
-        """Metric -> options and code hash, for the metrics asked of this run."""
+        """Metric -> options and code hash, for the metrics asked of this run.
+
+        `settled_at`: the round before the last at which it is evaluated too, see benchmarks/settling.py.
+        """
         found = {}
         wanted = sorted(self.wanted[run] | self.everything.get(run, set()))
-        images = self.images_of(run, wanted)
+        images, settling_round = self.images_of(run, wanted), self.settling_round(run)
         for metric in wanted:
             declared = catalogue.metrics()[metric]
             options = self.profile.metrics.get(metric, {})
             if declared.literals.get("likelihood") and images is not None:
                 options = {**options, "n": images}
             found[metric] = {"options": options, "code": catalogue.code_hash({declared.path})}
+            if settling_round is not None and (run, metric) in self.beside_published:
+                found[metric]["settled_at"] = settling_round
             if declared.literals.get("files"):  # weights that may be missing now and be there at the next call
                 found[metric]["files"] = [
                     file for file in declared.literals["files"] if (self.data_root / file).exists()
                 ]
         return found
+
+    def published_cells(self) -> Iterator[tuple[Published, str, str]]:
+        """(published value, run, metric) of every cell that is compared with one; a row that is only cited is not."""
+        values = published_values()
+        for name, table in self.all_tables.items():
+            for row, column, run, metric in self.cells(table):
+                printed = values.get((name, row.label, column.label))
+                if printed is not None and not row.cited:
+                    yield printed, run, metric
+
+    @cached_property
+    def beside_published(self) -> set[tuple[str, str]]:
+        """(run, metric) of the cells that are compared with a published value, whatever `only` and `compare` choose."""
+        return {(run, metric) for _, run, metric in self.published_cells()}
 
     @cached_property
     def likelihood_images(self) -> dict[str, int]:
@@ -215,7 +235,22 @@ class Suite(Definitions):
     def seeds(self, run: str) -> int:
         """How many seeds this run has in this profile."""
         seeds = max(self.budget(run).seeds or 1, self.profile.seeds)
+        seeds = max(seeds, min(self.needed_seeds.get(run, 0), self.profile.claim_seeds))
         return min(seeds, self.profile.max_seeds or seeds)
+
+    @cached_property
+    def needed_seeds(self) -> dict[str, int]:
+        """Run -> the most seeds that one of its claims needs or that its paper's numbers are over.
+
+        The same whatever `only` chooses.
+        """
+        found: dict[str, int] = {}
+        for claim in self.all_claims.values():
+            for run in (run for quantity in claim.quantities() for run in quantity.runs()):
+                found[run] = max(found.get(run, 0), claim.seeds)
+        for printed, run, _ in self.published_cells():
+            found[run] = max(found.get(run, 0), printed.runs or 0)
+        return found
 
     @cached_property
     def jobs(self) -> dict[str, Job]:

@@ -30,7 +30,7 @@ RUN = {
         "simultaneous": False,
         "decay_from": 0.5,
     },
-    "profiles": {"smoke": {"latent_dim": 2, "seeds": 1, "why": "fast", "verdict": False}},
+    "profiles": {"smoke": {"latent_dim": 2, "seeds": 1, "why": "fast"}},
     "fraction": 0.5,
     "note": "text",
     "deviations": ["none"],

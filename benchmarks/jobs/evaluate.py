@@ -1,6 +1,7 @@
 """Evaluation of one run and seed: every metric asked of it, each computed only if something changed."""
 
 import importlib
+import math
 import time
 import traceback
 from dataclasses import replace
@@ -19,6 +20,7 @@ from benchmarks.jobs.materials import seed_of
 from benchmarks.jobs.metric_files import (
     classifier_folder,
     current,
+    images_file,
     method_name,
     missing_capabilities,
     provided,
@@ -26,9 +28,9 @@ from benchmarks.jobs.metric_files import (
 )
 from benchmarks.jobs.trained import Classifier, Estimate, Trained
 from benchmarks.machine.devices import choose_device
-from benchmarks.records import MetricFile, Result, RunRecord, Status, read, write
+from benchmarks.records import MetricFile, Result, RunRecord, Source, Status, read, write
 from methods.checkpoint import load_weights
-from methods.files import DamagedError, WriteError, read_arrays
+from methods.files import DamagedError, WriteError, read_arrays, write_arrays
 
 ATTEMPTED = ".attempted"  # metrics during which an evaluation was killed, and the one under way: they come last
 
@@ -47,6 +49,9 @@ def run_metric(declared: Declared, trained: Trained, options: dict[str, Any], st
     }
     try:
         found: Estimate = getattr(importlib.import_module(module_name), function)(trained, **options)
+        if trained.final and found.per_image is not None and "per_image" in literals:
+            values = found.per_image.detach().cpu().numpy().astype(numpy.float32)
+            write_arrays(images_file(trained.folder, declared.name), {"values": values})
         require_finite(trained.folder, literals.get("artefact"))
         about = [trained.dataset, trained.data.pixels if trained.data else "posterior", literals.get("images", "")]
         if found.kind is not None:
@@ -62,6 +67,8 @@ def run_metric(declared: Declared, trained: Trained, options: dict[str, Any], st
             low=found.low,
             high=found.high,
             warning=found.warning,
+            errors=errors_of(found, literals.get("varies")),
+            controls=found.controls,
             seconds=round(time.monotonic() - began, 2),
         )
     except NotRunError as reason:
@@ -72,6 +79,24 @@ def run_metric(declared: Declared, trained: Trained, options: dict[str, Any], st
         return Result(**common, status="failed", reason=f"the method ended the process: sys.exit({end.code!r})")
     except Exception as error:  # a user's method may raise anything
         return Result(**common, status="failed", reason=reason_of(error))
+
+
+def errors_of(found: Estimate, varies: Source | None) -> dict[Source, float]:
+    """The standard error by what it is over: the parts that are known of themselves, and the rest over `varies`.
+
+    Parts that are estimated to be more than the whole are the whole together.
+    """
+    total = found.standard_error
+    if total is None or varies is None:
+        return {}
+    stated: dict[Source, float | None] = {"images": found.images_error, "draws": found.draws_error}
+    parts: dict[Source, float] = {source: part for source, part in stated.items() if part is not None}
+    if parts.get("draws") == total:  # of a whole population of images
+        return {"draws": total}
+    known = math.hypot(*parts.values())
+    if known > total:
+        return {varies: 0.0, **{source: part * total / known for source, part in parts.items()}}
+    return {varies: math.sqrt(total**2 - known**2), **parts}
 
 
 def require_finite(folder: Path, artefact: str | None) -> None:
@@ -97,18 +122,26 @@ def snapshots(folder: Path, steps: list[int]) -> list[tuple[int, Path]]:
 
 
 def evaluate_metric(name: str, entry: dict[str, Any], record: RunRecord, folder: Path, trained: Trained) -> MetricFile:
-    """Results of one metric at the last round, and at each snapshot for metrics that make a curve."""
+    """Results of one metric at earlier rounds, and last at the last round.
+
+    Metrics that make a curve are evaluated at each snapshot, others at `settled_at` where the entry says one: by how
+    much has the number changed since?
+    """
     declared = catalogue.metrics()[name]
     seed = seed_of(record.dataset, record.seed, f"evaluation/{name}")  # all methods are judged with the same draws
-    results = []
+    asked = [entry["settled_at"]] if "settled_at" in entry else []
     if declared.literals.get("every_snapshot"):
-        for step, path in snapshots(folder, record.specification["train"]["snapshots"][:-1]):
-            try:
-                load_weights(path, trained.method)
-            except DamagedError as error:
-                path.replace(path.with_name(f"{path.name}.damaged"))  # missing, so that the next call trains again
-                raise SuiteError(f"{error.what}: set aside; the next call trains again") from error
-            results.append(run_metric(declared, replace(trained, final=False), entry["options"], step, seed))
+        asked = record.specification["train"]["snapshots"]
+    earlier = snapshots(folder, [step for step in asked if step < record.steps])
+    results = []
+    for step, path in earlier:
+        try:
+            load_weights(path, trained.method)
+        except DamagedError as error:
+            path.replace(path.with_name(f"{path.name}.damaged"))  # missing, so that the next call trains again
+            raise SuiteError(f"{error.what}: set aside; the next call trains again") from error
+        results.append(run_metric(declared, replace(trained, final=False), entry["options"], step, seed))
+    if earlier:
         load_weights(folder / "weights.safetensors", trained.method)
     results.append(run_metric(declared, trained, entry["options"], record.steps, seed))
     return MetricFile(key="", results=results)

@@ -122,7 +122,11 @@ def train(
     except Exception as error:  # a user's method may raise anything
         if not isinstance(error, SuiteError | DamagedError | NonFiniteLossError):
             traceback.print_exc()
-        record = record.model_copy(update={"reason": f"{type(error).__name__}: {first_line(error)}"})
+        update = {
+            "reason": f"{type(error).__name__}: {first_line(error)}",
+            "diverged": isinstance(error, NonFiniteLossError),
+        }
+        record = record.model_copy(update=update)
     write(folder / "run.json", record)
     return record
 

@@ -19,9 +19,13 @@ from methods.method import Method
 from methods.networks import lay_out
 
 
-def seed_of(run: str, seed: int, purpose: str) -> int:
-    """One root seed for each (run, seed), split by name: init, data, noise, evaluation."""
-    digest = hashlib.sha256(f"{run}/{seed}/{purpose}".encode()).digest()
+def seed_of(dataset: str, seed: int, purpose: str) -> int:
+    """One root seed for each (dataset, seed), split by purpose: init, data, noise, evaluation.
+
+    Runs on the same dataset share them, so that a seed compares methods on what they need not differ in: networks of
+    equal roles and sizes begin with equal weights, and runs of one batch size see the same minibatches.
+    """
+    digest = hashlib.sha256(f"{dataset}/{seed}/{purpose}".encode()).digest()
     return int.from_bytes(digest[:6], "big")
 
 
@@ -55,9 +59,12 @@ def with_options(specification: dict[str, Any], options: dict[str, Any]) -> dict
 
 
 def build(specification: dict[str, Any], images: Images, problem: Any, seed: int) -> Method:
-    """The run's method with its initial weights."""
-    torch.manual_seed(seed_of(specification["run"], seed, "init"))
-    method = build_method(specification, images.x_shape, problem).to(images.pixels.device)
+    """The run's method with its initial weights, each part's under a seed of its own: see methods.build."""
+
+    def start(part: str) -> int:
+        return seed_of(specification["dataset"], seed, f"init/{part}")
+
+    method = build_method(specification, images.x_shape, problem, start).to(images.pixels.device)
     return lay_out(method)
 
 

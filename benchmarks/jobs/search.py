@@ -73,14 +73,14 @@ class Setting:
         if tried and (found := self.ended(place / "weights.safetensors", identity)) is not None:
             return found
         method = build(specification, self.images, self.problem, seed)
-        torch.manual_seed(seed_of(run, seed, "noise"))
+        torch.manual_seed(seed_of(self.record.dataset, seed, "noise"))  # methods draw alike while they do the same
         meter = energy.Meter(self.images.pixels.device)
         trainer = Trainer(
             method,
             self.images,
             settings_from(specification["train"]),
             place,
-            seed_of(run, seed, "data"),
+            seed_of(self.record.dataset, seed, "data"),
             label=f"{run} seed {seed}" + "".join(f" {k} {v}" for k, v in tried.items()),
             checkpoint_seconds=self.checkpoint_seconds,
             identity=identity,
@@ -113,9 +113,10 @@ def search(setting: Setting, folder: Path) -> dict[str, Any]:
     ends = [setting.train(tried, place) for tried, place in zip(tries, places, strict=True)]
     best = lowest(setting.record.run, tries, [end["score"] for end in ends]) if tries[0] else 0
     if tries[best]:
-        for name in ("weights.safetensors", "history.parquet"):
-            with replacing(folder / name) as temporary:
-                shutil.copyfile(places[best] / name, temporary)
+        snapshots = sorted((places[best] / "snapshots").glob("*.safetensors"))
+        for path in (places[best] / "weights.safetensors", places[best] / "history.parquet", *snapshots):
+            with replacing(folder / path.relative_to(places[best])) as temporary:
+                shutil.copyfile(path, temporary)
     return {
         "steps": int(ends[best]["steps"]),
         "seconds": round(sum(end["seconds"] for end in ends), 2),
