@@ -2,11 +2,13 @@
 
 import math
 
+import controls_unifying as _more_controls  # noqa: F401
 import pytest
 import torch
 from controls import COIN, CONTROLS, digits
 from documents import is_a_test
 from linear_gaussian import LATENT, NOISE, Linear, Posterior, simulated
+from test_claims_avb import VARIANCE, to_prior
 from test_formulated_metrics import nearest_source_image
 
 from benchmarks import catalogue
@@ -39,6 +41,10 @@ GOLDEN = {
     "kl_from_posterior_knn": (0, LATENT / 2, 0.1),
     "kl_from_posterior": (0, LATENT / 2, 0.02),
     "kl_exact": (0, LATENT / 2, 0.02),
+    "posterior_kl": (0, LATENT * 0.5**2 / (2 * VARIANCE), 1e-3),
+    "code_spread": (VARIANCE**0.5, 1, 0.02),
+    "contrast_kl": (0, to_prior(simulated()), 0.05),
+    "information_error": (0, 0.7, 1e-3),
     "mode_share": (0, -0.5, 0.02),
     "posterior_draws": (0, 1, 0),
     "latent_codes": (0, 9, 0.2),
@@ -57,6 +63,8 @@ GOLDEN = {
     "sharpness": (1, None, 0.2),
     "sample_audit": (0, 0.5, 0.12),
     "real_score": (None, 1, 0.01),
+    "domain_accuracy": (50, 100, 5),
+    "weight_of_hard_images": (0, -2, 1e-6),
 }
 # metric -> a test elsewhere that has its closed form or its original's value
 ELSEWHERE = {
@@ -67,6 +75,9 @@ ELSEWHERE = {
     "classifier_score": "test_scores.test_inception_score_of_known_tables",
     "inception_score": "test_scores.test_inception_score_of_known_tables",
     "rmse": "test_scores.test_sharpness_and_rmse_rank_their_controls",
+    "class_coverage": "test_claims_unifying.test_coverage_of_known_classes",
+    "inception_coverage": "test_claims_unifying.test_inceptions_coverage_is_the_same_by_another_judge",
+    "weighting_cost": "test_claims_unifying.test_the_cost_of_weights_is_that_of_their_evaluation",
 }
 
 
