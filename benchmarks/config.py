@@ -53,7 +53,8 @@ class TrainOptions(Strict):
 class Budget(Strict):
     """What a profile may change of a run: size of the networks, length and rates of training, seeds.
 
-    `verdict` says that a reduced budget still suffices to judge the paper's numbers, and `why`.
+    `why` is shown as a note of the run. `network`: what stands in for the paper's network and why it serves, the
+    authors' own code for instance: the paper's numbers are then judged, with these words beside the verdict.
     """
 
     size: str | None = None
@@ -62,7 +63,7 @@ class Budget(Strict):
     search: dict[str, list[Any]] | None = None
     seeds: Size | None = None
     why: str = ""
-    verdict: bool = False
+    network: str = ""
 
 
 class Run(Strict):
@@ -137,7 +138,9 @@ class Dataset(Strict):
 class Profile(Strict):
     """How much work and on which data.
 
-    `reference`: draws of a problem's posterior, exact and of HMC, all chains together, of which each `thin`-th is kept.
+    `claim_seeds`: a run has as many seeds as its claims need and as its paper's tables have, but at most so many (0: as
+    many as `seeds`). `reference`: draws of a problem's posterior, exact and of HMC, all chains together, of which each
+    `thin`-th is kept.
     """
 
     purpose: str
@@ -148,6 +151,7 @@ class Profile(Strict):
     like: str | None = None
     max_steps: Size | None = None
     max_seeds: Size | None = None
+    claim_seeds: NonNegativeInt = 0
     budget_key: str | None = None
     reference: dict[Literal["exact", "hmc_draws", "chains", "warmup", "thin"], Size] = {
         "exact": 500_000,
@@ -225,16 +229,51 @@ class Quantity(Strict):
 
 
 class Claim(Strict):
-    """A sentence made testable: `greater` > `than` + `by`, or `value` (or the difference) between two bounds."""
+    """A sentence made testable: `greater` > `than` + `by`, or `value` (or the difference) between two bounds.
+
+    `family`: the table or section whose claims are corrected together. `limits`: natural limits of the quantity,
+    where they are not the metric's: a bound beyond one is no bound. `paired`: the seed draws something that both runs
+    share (the images of a fraction), so that differences are taken seed by seed. `effect` and `sd`: the paper's own
+    difference and the spread of one run over seeds, for the power of the claim, where published values do not say
+    them; `basis` says where they are from. `seeds`: how many find the effect with probability 0.8 (`plan --claims`
+    says so; 0: unknown or more than 100), which a profile with `claim_seeds` trains. `untested`: why the sentence
+    cannot be tested here; it then has no quantities. `note`: what to know of it, for instance that the paper's own
+    table contradicts it.
+    """
 
     paper: str
     source: str
+    family: str
     sentence: str
     greater: Quantity | None = None
     than: Quantity | None = None
     by: float = 0.0
     value: Quantity | None = None
     between: tuple[float, float] | None = None
+    limits: tuple[float | None, float | None] | None = None
+    paired: bool = False
+    effect: float | None = None
+    sd: float | None = Field(default=None, gt=0)
+    basis: str = ""
+    seeds: NonNegativeInt = 0
+    untested: str = ""
+    note: str = ""
+
+    def quantities(self) -> list[Quantity]:
+        """The numbers that it compares."""
+        return [quantity for quantity in (self.greater, self.than, self.value) if quantity is not None]
+
+    @model_validator(mode="after")
+    def _one_form(self) -> "Claim":
+        compares, within = self.greater is not None and self.than is not None, self.value is not None
+        if self.untested:
+            if self.quantities() or self.between:
+                raise ValueError("untested: a sentence that is not tested has no greater, than, value or between")
+        elif compares == within or (self.greater is None) != (self.than is None):
+            raise ValueError("expected greater and than, or value; or untested: why")
+        elif within and self.between is None:
+            raise ValueError("between is missing: the bounds within which value is to lie")
+        return self
 
 
 Model = TypeVar("Model", bound=BaseModel)

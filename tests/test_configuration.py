@@ -173,12 +173,6 @@ def test_every_profile_is_consistent():
         assert Suite(profile).jobs
 
 
-def test_files_and_functions_stay_short():
-    for folder in ("methods", "benchmarks", "workflow", "tests"):
-        for path in (ROOT / folder).rglob("*.py"):
-            assert len(path.read_text().splitlines()) <= 300, path
-
-
 @pytest.mark.parametrize("profile", ["quick", "laptop", "paper"])
 @pytest.mark.parametrize("only", [["vae-mnist-8", "avb-mnist-8"], ["asvae-table-2"], ["asvae-table-1", "avb-table-2"]])
 def test_only_asks_of_each_run_what_its_own_command_computes(profile, only):

@@ -51,6 +51,8 @@ RUN_BY = {
     "python -m benchmarks doctor": SELF + "test_commands_that_start_nothing",
     "python -m benchmarks schema": SELF + "test_schemas_are_the_models_and_accept_every_file",
     "python -m benchmarks.metrics.errors": SELF + "test_errors_are_measured",
+    "python -m benchmarks.statistics.simulate": "test_claims.test_the_simulation_rewrites_its_page_and_picture",
+    "python -m benchmarks plan --claims": "test_claims.test_plan_says_the_power_of_every_claim",
     "pip install -e '.[gpu]'": "not run: there is no GPU where the tests run",
     "snakedeploy pin-conda-envs environment.yml": "not run: conda is not to be had where the tests run",
     "snakemake --lint": CI + "snakemake --lint",

@@ -15,7 +15,7 @@ from benchmarks.metrics.knn import knn_kl
 from benchmarks.metrics.likelihoods import any_likelihood, bernoulli_likelihood, likelihood_for, relu_layers
 from benchmarks.metrics.log_likelihood import quadrature
 from benchmarks.problems import EightSchools, Rosenbrock, Torus
-from benchmarks.report.claims import holm
+from benchmarks.statistics.inference import holm
 from methods.terms import log_mean_exp, log_standard_normal
 
 

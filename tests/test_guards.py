@@ -16,8 +16,10 @@ from benchmarks.cli import main
 from benchmarks.look.plan import announcement
 from benchmarks.look.rendered import Rendered
 from benchmarks.records import Contract, Result, RunRecord, read, write
-from benchmarks.report import claims, compare, figures, frame, page, pictures, runs
+from benchmarks.report import compare, figures, frame, page, pictures, runs
 from benchmarks.report.faults import Faults, staged
+from benchmarks.statistics import claims
+from benchmarks.statistics.inference import Seeds, spread_test
 from benchmarks.suite import Suite
 from methods.files import WriteError, write_arrays
 
@@ -130,11 +132,8 @@ def test_a_damaged_record_is_a_failed_cell(here):
     assert main(["verdict", "--profile", "smoke", "--only", *ONLY]) == 1
 
 
-def test_two_spreads_of_zero_are_no_test():
-    outcome = claims.Outcome("a", None)
-    claims.spread_test(outcome, pandas.Series([1.0, 1.0, 1.0]), pandas.Series([2.0, 2.0, 2.0]))
-    assert outcome.reason == "a spread over seeds is zero: no F test"
-    assert outcome.p_for is None
+def test_two_spreads_of_zero_decide_nothing():
+    assert spread_test(Seeds.of([1.0, 1.0, 1.0]), Seeds.of([2.0, 2.0, 2.0])) == (1.0, 1.0)
 
 
 def test_an_earlier_page_stays_until_the_new_one_is_whole(tmp_path):

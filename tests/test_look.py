@@ -32,8 +32,8 @@ def test_status_counts_cells_and_names_causes(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main(["status", "--profile", "smoke", "--only", "avb-table-1"]) == 0
     said = capsys.readouterr().out
-    assert "vae-4-point: 6 missing\n  missing: not trained" in said
-    assert "profile smoke: 12 cells: 12 missing" in said
+    assert "vae-4-point: 8 missing\n  missing: not trained" in said
+    assert "profile smoke: 18 cells: 18 missing" in said
     assert main(["status", "--profile", "smoke", "--only", "avb-table-1", "--all"]) == 0
     assert "vae-4-point seed 0 elbo: missing: not trained" in capsys.readouterr().out
     folder = Path("results/smoke/vae-4-point/seed0")

@@ -7,11 +7,12 @@ import numpy
 import pandas
 import pytest
 from documents import ROOT, copy_tree, refusal, shell
+from scipy import stats
 
 from benchmarks.cli import main
 from benchmarks.records import Contract
-from benchmarks.report import against
 from benchmarks.report.page import environment
+from benchmarks.statistics import differences
 from benchmarks.suite import Suite
 
 MINE = ROOT / "examples" / "mine.yml"
@@ -158,20 +159,21 @@ def column(values, metric="elbo", **more):
     """The differences of the run `own` from all others, as a column."""
     frame = frame_of(values, metric, **more)
     ours = ("Own", "own", metric)
-    found = [against.compared(frame, "t", "c", ours, (run, run, metric)) for run in values if run != "own"]
-    against.decide(found)
+    found = [differences.compared(frame, "t", "c", ours, (run, run, metric)) for run in values if run != "own"]
+    differences.decide(found)
     return {d.baseline: d for d in found}
 
 
-def test_differences_are_paired_and_corrected_within_the_column():
-    own_values = [1.0, 2.0, 3.0, 4.0, 5.0]
-    near = [v - 0.1 - 0.01 * i for i, v in enumerate(own_values)]  # small, but the same on every seed
+def test_differences_are_tested_by_welch_and_corrected_within_the_column():
+    own_values = [1.0, 1.1, 0.9, 1.05, 0.95]
+    near = [v - 0.4 for v in own_values]
     found = column({"own": own_values, "near": near, "far": [v - 5 + (-1) ** i * 6 for i, v in enumerate(own_values)]})
     assert found["near"].verdict == "better"
+    assert found["near"].p == pytest.approx(stats.ttest_ind(own_values, near, equal_var=False).pvalue)
     assert found["near"].corrected == pytest.approx(2 * found["near"].p)
     assert found["far"].verdict == "undecided"
-    assert found["near"].difference == pytest.approx(0.12)
-    assert found["near"].low < 0.12 < found["near"].high
+    assert found["near"].difference == pytest.approx(0.4)
+    assert found["near"].low < 0.4 < found["near"].high
     assert column({"own": own_values, "near": near}, "rmse")["near"].verdict == "worse"
     assert column({"own": own_values, "near": near}, "sharpness")["near"].verdict == "larger"
 
@@ -180,7 +182,7 @@ def test_one_seed_decides_nothing():
     (found,) = column({"own": [5.0], "other": [1.0, 1.1]}).values()
     assert (found.verdict, found.seeds, found.p) == ("undecided", 1, None)
     assert "one seed decides nothing" in found.reason
-    assert found.high - found.low == pytest.approx(2 * 1.96 * 0.1 * 2**0.5)
+    assert found.high - found.low == pytest.approx(2 * 1.96 * 0.1 * 2**0.5, rel=1e-3)
     (found,) = column({"own": [5.0], "other": [1.0]}, error=float("nan")).values()
     assert "evaluation error unknown" in found.reason
     assert found.low is None
@@ -189,12 +191,12 @@ def test_one_seed_decides_nothing():
 def test_what_cannot_be_compared_says_why():
     frame = frame_of({"own": [1.0], "other": [2.0]})
     ours = ("Own", "own", "elbo")
-    other = against.compared(frame, "t", "c", ours, ("AVB", "other", "adversarial_elbo"))
+    other = differences.compared(frame, "t", "c", ours, ("AVB", "other", "adversarial_elbo"))
     assert (other.verdict, other.reason) == ("no test", "adversarial_elbo there, elbo here")
     frame.loc[frame.run == "other", "protocol"] = "q"
-    assert "protocols differ" in against.compared(frame, "t", "c", ours, ("o", "other", "elbo")).reason
+    assert "protocols differ" in differences.compared(frame, "t", "c", ours, ("o", "other", "elbo")).reason
     frame.loc[frame.run == "other", ["status", "reason"]] = ["failed", "loss is nan"]
-    assert against.compared(frame, "t", "c", ours, ("o", "other", "elbo")).reason == "o failed: loss is nan"
+    assert differences.compared(frame, "t", "c", ours, ("o", "other", "elbo")).reason == "o failed: loss is nan"
 
 
 # contract

@@ -9,6 +9,7 @@ import numpy
 import pandas
 import pytest
 import torch
+from scipy import stats
 
 from benchmarks.config import Cell as Address
 from benchmarks.config import Claim
@@ -16,8 +17,10 @@ from benchmarks.jobs.trained import Trained
 from benchmarks.metrics import mode_share
 from benchmarks.metrics.mode_share import modes
 from benchmarks.problems import EightSchools
-from benchmarks.report import claims, ranking, tables
-from benchmarks.report.compare import fill, judge
+from benchmarks.published import Published
+from benchmarks.report import tables
+from benchmarks.report.compare import fill, judge, rank
+from benchmarks.statistics import claims
 from benchmarks.suite import Suite
 
 CPU = torch.device("cpu")
@@ -77,6 +80,7 @@ def outcome_of(greater, than):
     claim = Claim(
         paper="p",
         source="s",
+        family="f",
         sentence="s",
         greater={"run": "one", **KL},
         than={"run": "other", **KL},  # type: ignore[arg-type]
@@ -93,7 +97,8 @@ def test_claims_count_the_less_favourable_end():
     assert outcome_of(points, wide).p_against > 0.5
     assert outcome_of(points, wide).effect == pytest.approx(0.6)
     reach = outcome_of(points, below)
-    assert (reach.low, reach.high) == (pytest.approx(0.4), pytest.approx(0.8))
+    half = stats.t.ppf(0.975, 4) * (2 * 0.02**2 / 3) ** 0.5
+    assert (reach.low, reach.high) == (pytest.approx(0.4 - half), pytest.approx(0.8 + half))
 
 
 def test_a_lower_bound_decides_only_what_it_can():
@@ -122,13 +127,11 @@ def test_cells_show_intervals_and_bounds_and_judge_no_bound():
     cell = fill(suite, frame(rows), run, "aggregated_kl", Address(label="l"))
     assert (cell.mark, cell.high, cell.warning) == ("≥", None, "1 of 2 seeds: not resolved")
     assert (cell.mean, cell.spread, cell.half_width) == (pytest.approx(0.275), None, None)
-    from benchmarks.report.verdicts import Published
-
-    cell.published = Published(0.3, None, "0.3", "", "")
-    assert judge(suite, cell, Address(label="l")) == "no verdict"
+    cell.published = Published(0.3, "0.3", margin=0.1, why="a test")
+    assert judge(cell, Address(label="l")) == "no verdict"
     assert "not resolved" in tables.ours(cell)
     others = [replace(cell, run=f"r{k}", values={0: 1.0, 1: 1.1}, tie="") for k in range(2)]
-    ranking.rank(others, lambda run: 1.0)
+    rank(suite, frame(rows), others)
     assert [c.tie for c in others] == ["", ""]
 
 

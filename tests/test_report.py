@@ -9,8 +9,11 @@ import pytest
 from benchmarks.config import Cell as Address
 from benchmarks.config import Claim
 from benchmarks.errors import SuiteError
-from benchmarks.report import claims, compare, page, runs, tables
-from benchmarks.report.compare import Cell, Published, judge, published_values, refuse_mixture, stand_ins
+from benchmarks.published import Published, published_values
+from benchmarks.report import compare, page, runs, tables
+from benchmarks.report.compare import Cell, judge, refuse_mixture
+from benchmarks.statistics import claims
+from benchmarks.statistics.setting import Setting, setting_of, stand_ins
 from benchmarks.suite import Suite
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -23,18 +26,54 @@ def cell(mean, published, **more):
 
 
 def test_no_verdict_without_the_means():
-    published = Published(-1.568, None, "-1.568", "own", "")
-    assert judge(PAPER, cell(-1.5, None), Address(label="x")) == "no published value"
-    assert judge(PAPER, cell(-1.5, published), Address(label="x", cited=True)) == "cited, other network"
-    reduced = cell(-1.57, published, caveats=["1 % of the paper's training images"])
-    assert judge(Suite("smoke"), reduced, Address(label="x")) == "no verdict"
-    stand_in = Cell(
-        run="vae-mnist-8", metric="ais", mean=-90.9, values={0: -90.9}, published=published, caveats=["digits"]
-    )
-    assert judge(Suite("quick"), stand_in, Address(label="x")) == "no verdict"
+    published = Published(-1.568, "-1.568", margin=0.08, why="a test")
+    row = Address(label="x")
+    assert judge(cell(-1.5, None), row) == "no published value"
+    assert judge(cell(-1.5, published), Address(label="x", cited=True)) == "cited, other network"
+    for setting in (
+        Setting(stand_in="digits stands in for mnist"),
+        Setting(network="small networks"),
+        Setting(cut=True),
+    ):
+        assert judge(cell(-1.57, published, setting=setting), row) == "no verdict"
+    serves = Setting(network="the authors' notebook's networks", serves=True)
+    assert judge(cell(-1.57, published, setting=serves), row) == "reproduced"
     judged = cell(-1.57, published)
-    assert judge(PAPER, judged, Address(label="x")) == "reproduced"
-    assert judged.margin == pytest.approx(0.02 * 1.568)
+    assert judge(judged, row) == "reproduced"
+    assert judged.margin == 0.08
+
+
+@pytest.mark.parametrize(
+    ("moved", "verdict", "reason"),
+    [
+        (None, "no verdict", "how much the number moved at the end of training is unknown"),
+        (0.2, "no verdict", "still moving: by +0.2 over the last fifth of training, the margin is 0.08"),
+        (-0.05, "reproduced", ""),
+    ],
+)
+def test_a_reduced_training_is_judged_once_its_number_has_stopped_moving(moved, verdict, reason):
+    published = Published(-1.568, "-1.568", margin=0.08, why="a test")
+    found = cell(-1.57, published, setting=Setting(share=0.1), moved=moved)
+    assert judge(found, Address(label="x")) == verdict
+    assert found.reason == reason
+
+
+def test_the_change_over_the_last_fifth_is_read_from_the_results():
+    suite, run = Suite("quick"), "vae-4-point"
+    before, common = suite.settling_round(run), {"run": run, "metric": "elbo", "status": "ok", "details": "{}"}
+    rows = [
+        common | {"seed": seed, "step": step, "final": final, "value": value}
+        for seed in (0, 1)
+        for step, final, value in ((0, False, -9.0), (before, False, -1.75), (8000, True, -1.70 + 0.01 * seed))
+    ]
+    assert compare.moved(suite, pandas.DataFrame(rows), run, "elbo") == pytest.approx(0.055)
+
+
+def test_the_setting_of_a_run_says_what_differs_from_the_paper():
+    assert setting_of(PAPER, "vae-4-point").paper
+    quick = setting_of(Suite("quick"), "vae-mnist-8")
+    assert (quick.stand_in, quick.network, quick.paper) == ("digits stands in for mnist", "small networks", False)
+    assert setting_of(Suite("smoke"), "vae-4-point").cut
 
 
 def test_columns_do_not_mix_protocols():
@@ -62,7 +101,7 @@ def frame(values):
 
 def claim(**more):
     a, b = ({"run": r, "metric": "m"} for r in "ab")
-    return Claim(paper="P", source="s", sentence="a > b", **{"greater": a, "than": b, **more})
+    return Claim(paper="P", source="s", family="f", sentence="a > b", **{"greater": a, "than": b, **more})
 
 
 @pytest.mark.parametrize(
@@ -76,9 +115,8 @@ def claim(**more):
     ],
 )
 def test_claims(a, b, more, verdict):
-    suite = Suite("paper")
-    suite.claims = {"c": claim(**more)}
-    (outcome,) = claims.decide(suite, frame({"a": a, "b": b}))
+    outcome = claims.measure("c", claim(**more), frame({"a": a, "b": b}))
+    claims.correct([outcome])
     assert outcome.verdict == verdict
 
 
@@ -112,11 +150,22 @@ def test_a_table_whose_rows_are_data_sets_has_a_protocol_for_each(tmp_path, monk
 
 def test_cells_read_well():
     assert (
-        tables.ours(Cell(metric="elbo", mean=-89.6, spread=0.5, seeds=3, kind="lower bound"))
-        == "≥ -89.60 ± 0.5000 (n=3)"
+        tables.ours(
+            Cell(
+                metric="elbo",
+                mean=-89.6,
+                spread=0.5,
+                seeds=3,
+                trainings=4,
+                errors={"images": 2.0},
+                kind="lower bound",
+                values={0: -90.1, 1: -89.6, 2: -89.1},
+            )
+        )
+        == "≥ -89.60 ± 3.9615 (3 of 4 seeds)"
     )
     assert tables.ours(Cell(verdict="not run", reason="no data")) == "not run: no data"
-    assert tables.paper(Cell(published=Published(-83.6, 0.4, "-83.6", "own", "approximate"))) == "≈ -83.6 ± 0.4"
+    assert tables.paper(Cell(published=Published(-83.6, "-83.6", 0.4, approximate=True))) == "≈ -83.6 ± 0.4"
 
 
 def test_what_stands_in_is_said_of_any_runs():

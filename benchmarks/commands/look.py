@@ -61,11 +61,21 @@ def status(arguments: argparse.Namespace) -> int:
 def plan(arguments: argparse.Namespace) -> int:
     """Count the jobs to do and estimate their time and energy from what was measured on this machine."""
     from benchmarks.look.plan import plan as make
+    from benchmarks.statistics import power
 
-    found = make(suite_of(arguments))
+    suite = suite_of(arguments)
+    found, powers = make(suite), power.of_claims(suite)
     if arguments.all:
         print("\n".join(job.line() for job in found.todo))
     print("\n".join([found.jobs(), found.time(arguments.cores), found.energy(), *found.sources()]))
+    known = {name: of for name, of in powers.items() if of.power is not None}
+    enough = sum((of.power or 0.0) >= power.WANTED for of in known.values())
+    print(
+        f"claims: the paper's own effect and its spread are known for {len(known)} of {len(powers)}; with the seeds of "
+        f"this profile {enough} of them would be found with {power.WANTED:.0%} or more"
+    )
+    shown = powers if arguments.claims else known
+    print("\n".join(f"claim {name}: {of.line}" for name, of in shown.items()))
     return 0
 
 
@@ -95,6 +105,9 @@ def register(add: Add) -> None:
     add(doctor)
     add(status).add_argument("--all", action="store_true", help="each run, seed and metric")
     options = add(plan)
+    options.add_argument(
+        "--claims", action="store_true", help="power of every claim, not of those alone with a known effect"
+    )
     options.add_argument("--cores", type=int, default=os.cpu_count(), help="for the wall time (default: all)")
     options.add_argument("--all", action="store_true", help="each run and seed")
     listed = add(list_)

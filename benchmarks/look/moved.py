@@ -8,7 +8,7 @@ import pandas
 from scipy import stats
 
 from benchmarks.errors import SuiteError
-from benchmarks.report.claims import holm
+from benchmarks.statistics.inference import holm
 
 RULE = (
     "A cell is one metric of one run. With two seeds or more on both sides Welch's t test compares the means; with one "

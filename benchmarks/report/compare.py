@@ -10,13 +10,16 @@ from typing import NamedTuple
 import pandas
 
 from benchmarks import catalogue
-from benchmarks.catalogue import ROOT
 from benchmarks.config import Cell as Address
-from benchmarks.config import Table
+from benchmarks.config import Quantity, Table
 from benchmarks.errors import SuiteError
-from benchmarks.report import ranking, verdicts
+from benchmarks.published import Published, published_values
 from benchmarks.report.frame import PENDING
-from benchmarks.report.verdicts import Published
+from benchmarks.statistics import verdicts
+from benchmarks.statistics.inference import quantile
+from benchmarks.statistics.quantities import number_in, seeds_of, step_of
+from benchmarks.statistics.rankings import places
+from benchmarks.statistics.setting import Setting, setting_of
 from benchmarks.suite import Suite
 
 ERRORS, ROUNDING = 3, 1e-4  # standard errors by which a bound is beyond an estimate; nats of float32 in each
@@ -32,16 +35,21 @@ class Cell:
     published: Published | None = None
     mean: float | None = None
     spread: float | None = None
-    error: float | None = None
+    error: float | None = None  # standard error of the evaluation of one seed
+    errors: dict[str, float] = field(default_factory=dict)  # its parts: images, samples, draws
     seeds: int = 0
+    trainings: int = 0  # how many seeds there are, those that failed included
     kind: str = ""
     unit: str = ""
     protocol: str = ""
     verdict: str = ""
     reason: str = ""
-    caveats: list[str] = field(default_factory=list)
+    setting: Setting = field(default_factory=Setting)  # how its run differs from the paper's
+    caveats: list[str] = field(default_factory=list)  # that in words
+    moved: float | None = None  # change of the mean over the last fifth of a reduced training
     values: dict[int, float] = field(default_factory=dict)  # seed -> value
-    margin: float | None = None  # of the equivalence test
+    margin: float | None = None  # within which a number is the paper's
+    reach: float | None = None  # half of the 95 % interval of (ours - paper)
     bias: str = ""  # what is known of the metric's own bias
     low: float | None = None  # of an interval that holds the truth, however biased the estimate is
     high: float | None = None  # None beside a `low`: nothing is known above it
@@ -64,9 +72,21 @@ class Cell:
     @property
     def half_width(self) -> float | None:
         """Half of the 95 % interval of our mean; of one seed, that of its evaluation only."""
-        if not self.values or (len(self.values) == 1 and self.error is None):
-            return None
-        return verdicts.half_width(list(self.values.values()), self.error or 0.0)
+        if len(self.values) < 2:
+            return None if not self.values or self.error is None else quantile(math.inf) * self.error
+        return verdicts.half_width(self.spread or 0.0, len(self.values), self.errors.get("images", 0.0))
+
+    @property
+    def count(self) -> str:
+        """How many seeds its number is of, where there are several or some failed."""
+        if self.trainings > self.seeds:
+            return f"{self.seeds} of {self.trainings} seeds"
+        return f"{self.seeds} seeds" if self.seeds > 1 else ""
+
+    @property
+    def step(self) -> float:
+        """The least amount by which its metric moves."""
+        return step_of(self.metric, self.images)
 
 
 def number(value: float | None) -> str:
@@ -78,64 +98,78 @@ def number(value: float | None) -> str:
     return f"{value:.4f}" if abs(value) < 10 else f"{value:.2f}"
 
 
-def published_values() -> dict[tuple[str, str, str], Published]:
-    """(table, row, column) -> published value, from benchmarks/reference/*.csv."""
-    found = {}
-    for path in sorted((ROOT / "benchmarks" / "reference").glob("*.csv")):
-        for row in pandas.read_csv(path, dtype=str, keep_default_na=False).to_dict("records"):
-            error = float(row["error"]) if row["error"] else None
-            entry = Published(float(row["value"]), error, row["value"], row["measured"], row["note"])
-            found[(row["table"], row["row"], row["column"])] = entry
-    return found
-
-
-def stand_ins(suite: Suite, runs: Iterable[str]) -> list[str]:
-    """What stands in for what in a table or figure of these runs."""
-    return sorted({caveat for run in runs for caveat in caveats(suite, run) if "stands in" in caveat})
-
-
 def runs_of(grid: list[list[Cell]]) -> list[str]:
     """The runs of a table's cells, empty cells left out."""
     return [cell.run for line in grid for cell in line if cell.run]
 
 
-def caveats(suite: Suite, run: str) -> list[str]:
-    """How the run in this profile differs from the paper's: stand-in, steps, network size."""
-    name, _ = suite.dataset_of(run)
-    definition, options = suite.run(run), suite.train_options(run)
-    found = []
-    if name != definition.dataset:
-        found.append(f"{name} stands in for {definition.dataset}")
-    share = options["steps"] * options["batch_size"] / (definition.train.steps * definition.train.batch_size)
-    if share < 0.999:
-        found.append(f"{100 * share:.3g} % of the paper's training images")
-    size = suite.budget(run).size or suite.profile.size
-    if size != "paper" and suite.components(run) != suite.components(run, "paper"):
-        found.append(f"{size} networks")
-    return found
+def joined(*reasons: str) -> str:
+    """Reasons on one line."""
+    return "; ".join(filter(None, reasons))
 
 
-def judge(suite: Suite, cell: Cell, row: Address) -> str:
-    """The verdict of a cell that has a number; fills in the margin of the test."""
+def judge(cell: Cell, row: Address) -> str:
+    """The verdict of a cell that has a number; fills in what it rests on."""
     if cell.published is None:
         return "no published value"
     if row.cited:
         return "cited, other network"
+    setting, margin = cell.setting, cell.published.margin
+    cell.margin = margin
     if cell.kind == "impossible" or cell.low is not None:
-        cell.reason = "; ".join(filter(None, (cell.reason, cell.warning or "known within an interval only")))
+        cell.reason = joined(cell.reason, cell.warning or "known within an interval only")
         return "no verdict"
-    name, _ = suite.dataset_of(cell.run)
-    stand_in = name != suite.run(cell.run).dataset
-    if cell.caveats and (stand_in or suite.profile.max_steps or not suite.budget(cell.run).verdict):
+    if setting.stand_in or setting.cut or (setting.network and not setting.serves):
         return "no verdict"
-    found = verdicts.judge(cell.published, list(cell.values.values()), cell.error or 0.0)
-    cell.margin, cell.reason = found.margin, "; ".join(filter(None, (cell.reason, found.reason)))
+    if setting.reduced and margin is not None:
+        if cell.moved is None:
+            cell.reason = joined(cell.reason, "how much the number moved at the end of training is unknown")
+            return "no verdict"
+        if abs(cell.moved) > margin:
+            moved = f"still moving: by {cell.moved:+.2g} over the last fifth of training, the margin is {margin:.2g}"
+            cell.reason = joined(cell.reason, moved)
+            return "no verdict"
+    found = verdicts.judge(
+        cell.published,
+        list(cell.values.values()),
+        cell.errors.get("images", 0.0),
+        images=cell.images,
+        failed=cell.trainings - cell.seeds,
+        step=cell.step,
+    )
+    cell.reach, cell.reason = found.half_width, joined(found.reason)
     return found.verdict
+
+
+def moved(suite: Suite, frame: pandas.DataFrame, run: str, metric: str) -> float | None:
+    """Change of a metric's mean from 4/5 of a reduced training to its end; None where it was not measured."""
+    before = suite.settling_round(run)
+    rows = frame.loc[(frame.run == run) & (frame.metric == metric) & (frame.status == "ok")]
+    if before is None or "step" not in rows:
+        return None
+    by_seed = rows.astype({"value": float}).set_index("seed")
+    change = (by_seed.value[by_seed.final] - by_seed.value[(by_seed.step == before) & ~by_seed.final]).dropna()
+    return float(change.mean()) if len(change) else None
+
+
+def rank(suite: Suite, frame: pandas.DataFrame, cells: Iterable[Cell]) -> None:
+    """Fill in `tie` of the cells that can be compared."""
+    groups: dict[tuple, list[Cell]] = {}
+    for cell in cells:
+        if len(cell.values) > 1 and cell.low is None and cell.trainings == cell.seeds:
+            groups.setdefault((cell.metric, cell.protocol, suite.run(cell.run).fraction), []).append(cell)
+    for (metric, *_), group in groups.items():
+        better = catalogue.metrics()[metric].literals.get("better", "neither")
+        if better == "neither" or len({cell.run for cell in group}) < 2:
+            continue
+        seeds = [seeds_of(frame, Quantity(run=cell.run, metric=metric)) for cell in group]
+        for cell, place in zip(group, places(seeds, better == "higher"), strict=True):
+            cell.tie = f"{place} of {len(group)}"
 
 
 def with_reach(frame: pandas.DataFrame) -> list[str]:
     """The frame's columns, and those of bounds and warnings that older results lack."""
-    return list(dict.fromkeys([*frame.columns, "low", "high", "kind", "warning", "n", "details"]))
+    return list(dict.fromkeys([*frame.columns, "low", "high", "kind", "warning", "n", "details", "errors"]))
 
 
 def log_density(suite: Suite, run: str, metric: str) -> tuple[str, float]:
@@ -209,8 +243,8 @@ def beyond(suite: Suite, frame: pandas.DataFrame, run: str, metric: str) -> dict
 def fill(suite: Suite, frame: pandas.DataFrame, run: str, metric: str, row: Address) -> Cell:
     """The cell of (run, metric), over seeds."""
     rows = frame.loc[(frame.run == run) & (frame.metric == metric) & frame.final].reindex(columns=with_reach(frame))
-    good = rows.loc[rows.status == "ok"]
-    cell = Cell(run=run, metric=metric, caveats=caveats(suite, run))
+    good, setting = rows.loc[rows.status == "ok"], setting_of(suite, run)
+    cell = Cell(run=run, metric=metric, setting=setting, caveats=setting.lines)
     if len(rows) == 0:  # collected with other tables in mind
         cell.verdict, cell.reason = "not run", PENDING
         return cell
@@ -219,10 +253,15 @@ def fill(suite: Suite, frame: pandas.DataFrame, run: str, metric: str, row: Addr
         cell.verdict, cell.reason = str(worst.status), str(worst.reason)
         return cell
     cell.mean, cell.seeds = float(good.value.mean()), len(good)
+    cell.trainings = int((rows.status != "not run").sum())
+    cell.moved = moved(suite, frame, run, metric)
     cell.spread = float(good.value.std()) if len(good) > 1 else None
     cell.values = {int(seed): float(value) for seed, value in zip(good.seed, good.value, strict=True)}
     errors = good.standard_error.dropna()
     cell.error = float(errors.mean()) if len(errors) else None
+    for source in ("images", "samples", "draws"):
+        parts = [number_in(text, source) for text in good.errors]
+        cell.errors |= {source: sum(parts) / len(parts)} if any(parts) else {}
     first = good.iloc[0]
     if first.images and suite.run(run).fraction < 1:
         labelled = f", {int(first.labelled_images)} of them labelled" if suite.run(run).rest == "unlabelled" else ""
@@ -247,7 +286,9 @@ def fill(suite: Suite, frame: pandas.DataFrame, run: str, metric: str, row: Addr
         if (good.low.notna() & good.high.isna()).any():  # a bound: nothing else is known of the mean
             cell.mean, cell.high, cell.spread, cell.error, cell.values = cell.low, None, None, None, {}
     if len(good) < len(rows):
-        cell.reason = f"{len(rows) - len(good)} of {len(rows)} seeds failed"
+        cell.reason = (
+            f"{cell.trainings - len(good)} of {cell.trainings} seeds failed" if cell.trainings > len(good) else ""
+        )
     return cell
 
 
@@ -265,12 +306,12 @@ def table_cells(suite: Suite, frame: pandas.DataFrame, name: str, table: Table) 
                 cell = fill(suite, frame, run, metric, row)
                 cell.published = published
                 if cell.mean is not None:
-                    cell.verdict = judge(suite, cell, row)
+                    cell.verdict = judge(cell, row)
             else:
                 cell = Cell(published=published, verdict="cited" if published else "")
             line.append(cell)
         grid.append(line)
-    ranking.rank((cell for line in grid for cell in line), lambda run: suite.run(run).fraction)
+    rank(suite, frame, (cell for line in grid for cell in line))
     for cells in grid if table.rows_are != "methods" else (*zip(*grid, strict=True), *grid):
         refuse_mixture(name, cells)
     return grid

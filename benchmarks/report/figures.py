@@ -85,6 +85,7 @@ def kl_curves(suite: Suite, figure: Figure, frame: pandas.DataFrame) -> Drawing:
     for axis, (metric, title) in zip(axes, directions.items(), strict=True):
         for colour, (label, run) in zip(COLOURS, figure.runs.items(), strict=False):
             rows = frame.loc[(frame.run == run) & (frame.metric == metric) & (frame.status == "ok") & (frame.step > 0)]
+            rows = rows.astype({"value": float, "low": float, "high": float})
             if rows.empty:
                 continue
             grouped = rows.groupby("step").value

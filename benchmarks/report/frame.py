@@ -22,7 +22,7 @@ RUN_COLUMNS = (
     "run", "seed", "profile", "dataset", "steps", "paper_steps", "seconds", "images_per_second",
     "peak_memory_mib", "device", "hardware", "threads", "precision", "commit", "started", "images", "labelled_images",
     "dirty", "environment_sha256", "data_sha256", "weights_sha256",
-    "gpu_seconds", "peak_gpu_memory_mib", "energy_kwh", "energy_source",
+    "gpu_seconds", "peak_gpu_memory_mib", "energy_kwh", "energy_source", "diverged",
 )  # fmt: skip
 
 
@@ -83,7 +83,7 @@ def rows_of(suite: Suite, job: Job, folder: Path) -> list[dict[str, Any]]:
         results = results_of(folder, metric)
         for result in results:
             values = result.model_dump()
-            values["details"] = json.dumps(values["details"])
+            values |= {name: json.dumps(values[name]) for name in ("details", "errors", "controls")}
             values["evaluation_seconds"] = values.pop("seconds")
             rows.append({**common, **values, "final": result is results[-1]})
     return rows

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Sequence
 
 from markupsafe import Markup
 
-from benchmarks.report.claims import Outcome
 from benchmarks.report.compare import Cell, number
+from benchmarks.statistics.claims import Outcome
 
 WIDTH, HEIGHT = 200, 26
 

@@ -20,22 +20,21 @@ from benchmarks.look.rendered import Rendered
 from benchmarks.records import Reference, read, write
 from benchmarks.report import (
     against,
-    claims,
     compare,
     correspondence,
     figures,
     intervals,
     pictures,
-    ranking,
     runs,
     tables,
-    verdicts,
 )
-from benchmarks.report.claims import Outcome
 from benchmarks.report.compare import Cell
 from benchmarks.report.faults import Faults, staged
 from benchmarks.report.frame import load
 from benchmarks.report.slugs import slug
+from benchmarks.statistics import claims, power, rankings, verdicts
+from benchmarks.statistics.claims import Outcome
+from benchmarks.statistics.setting import stand_ins
 from benchmarks.suite import Suite
 
 TEMPLATES = ROOT / "benchmarks" / "templates"
@@ -43,6 +42,7 @@ KINDS = {  # verdict -> its class, sign and short word; anything else is what no
     "reproduced": ("good", "✓", "reproduced"),
     "close": ("near", "≈", "close"),
     "not reproduced": ("bad", "✗", "not reproduced"),
+    "imprecise": ("open", "±", "imprecise"),
     "failed": ("bad", "!", "failed"),
     "not run": ("void", "–", "not run"),
     "no verdict": ("open", "○", "no verdict"),
@@ -52,9 +52,10 @@ KINDS = {  # verdict -> its class, sign and short word; anything else is what no
     "supported": ("good", "✓", "supported"),
     "contradicted": ("bad", "✗", "contradicted"),
     "undecided": ("open", "○", "undecided"),
+    "untested": ("void", "–", "not tested"),
     "ok": ("plain", "✓", "trained"),
 }
-COMPARED = ("reproduced", "close", "not reproduced", "no verdict", "failed", "not run")
+COMPARED = (*verdicts.VERDICTS, "failed", "not run")
 DECIDED = ("supported", "contradicted", "undecided", "failed")
 NO_FACTS: dict[str, Any] = {"versions": [], "commits": [], "started": "", "hardware": [], "seconds": 0.0}
 
@@ -72,7 +73,9 @@ class Paper:
     more: Markup = field(default_factory=Markup)
     cells: dict[str, int] = field(default_factory=dict)
     ours_only: int = 0
-    claims: dict[str, int] = field(default_factory=dict)
+    claims: dict[str, int] = field(default_factory=dict)  # on the paper's data, networks and steps
+    claims_elsewhere: dict[str, int] = field(default_factory=dict)  # on stand-ins, smaller networks or fewer steps
+    untested: int = 0
 
 
 def in_order(counts: dict[str, int], order: tuple[str, ...]) -> dict[str, int]:
@@ -100,21 +103,30 @@ def papers(suite: Suite, grids: dict[str, list[list[Cell]]], outcomes: list[Outc
         cells = [cell for name in paper.tables for line in grids.get(name, []) for cell in line if cell.run]
         compared = Counter(cell.verdict for cell in cells if cell.published)
         paper.cells, paper.ours_only = in_order(compared, COMPARED), len(cells) - compared.total()
-        paper.claims = in_order({v: sum(o.verdict == v for o in paper.outcomes) for v in DECIDED}, DECIDED)
+        paper.claims = in_order(Counter(o.verdict for o in paper.outcomes if not o.where), DECIDED)
+        paper.claims_elsewhere = in_order(Counter(o.verdict for o in paper.outcomes if o.where), DECIDED)
+        paper.untested = sum(o.verdict == "untested" for o in paper.outcomes)
     return list(found.values())
 
 
-def corrected(outcomes: list[Outcome]) -> dict[str, float]:
-    """Claim -> the smaller of its two p values, corrected within its paper as the verdict is."""
-    found: dict[str, float] = {}
-    for paper in {outcome.claim.paper for outcome in outcomes}:
-        tested = [
-            (o.name, min(o.p_for, o.p_against))
-            for o in outcomes
-            if o.claim.paper == paper and o.p_for is not None and o.p_against is not None
-        ]
-        found |= dict(zip([name for name, _ in tested], claims.holm([p for _, p in tested]), strict=True))
-    return found
+def outcomes_of(suite: Suite, frame: pandas.DataFrame, faults: Faults) -> list[Outcome]:
+    """Every claim with its verdict; one that raises is `failed`, and stops no other."""
+    found = []
+    for name, claim in suite.claims.items():
+        part = f"claim {name}"
+        failed = Outcome(name, claim, verdict="failed")
+        outcome = faults.attempt(part, partial(claims.measure, name, claim, frame), failed)
+        outcome.reason = faults.found.get(part, outcome.reason)
+        found.append(outcome)
+    return claims.decide(suite, found)
+
+
+def claim_row(outcome: Outcome, of: power.Power | None) -> dict[str, Any]:
+    """A claim's row in claims.csv."""
+    said = {"claim": outcome.claim.sentence, "family": outcome.claim.family, "source": outcome.claim.source}
+    lists = {name: "; ".join(getattr(outcome, name)) for name in ("beside", "setting")}
+    found = {} if of is None else {"paper_effect": of.effect, "power": of.power, "seeds_wanted": of.wanted}
+    return {**vars(outcome), **said, **lists, **found}
 
 
 def references_section(suite: Suite) -> dict[str, Reference]:
@@ -142,7 +154,7 @@ def environment() -> Environment:
         "ours": tables.ours, "paper": lambda cell: minus(tables.paper(cell)), "slug": slug,
         "number": lambda value: minus(compare.number(value)),
         "kind": lambda word: KINDS.get(word, ("plain", "·", word)),
-        "interval": intervals.of_cell, "effect": intervals.of_outcome,
+        "difference": against.interval, "interval": intervals.of_cell, "effect": intervals.of_outcome,
     }  # fmt: skip
     script = (TEMPLATES / "page.js").read_text(encoding="utf-8")
     made.globals |= {
@@ -179,7 +191,7 @@ def table_of(suite: Suite, name: str, frame: pandas.DataFrame, folder: Path) -> 
     return {
         "grid": grid,
         "head": tables.write(suite, name, table, grid, folder),
-        "stand_ins": compare.stand_ins(suite, compare.runs_of(grid)),
+        "stand_ins": stand_ins(suite, compare.runs_of(grid)),
         "mixtures": runs.mixtures(frame, grid),
     }
 
@@ -235,15 +247,16 @@ def write_page(suite: Suite, frame: pandas.DataFrame, folder: Path, faults: Faul
     none: dict[str, Any] = {}
     made = {n: faults.attempt(f"table {n}", partial(table_of, suite, n, frame, folder), none) for n in suite.tables}
     grids = {name: of_table["grid"] for name, of_table in made.items() if of_table}
-    outcomes = claims.decide(suite, frame, faults)
-    claim_rows = [{**vars(o), "claim": o.claim.sentence} for o in outcomes]
+    outcomes = outcomes_of(suite, frame, faults)
+    powers = faults.attempt("power of the claims", partial(power.of_claims, suite), {})
+    claim_rows = [claim_row(outcome, powers.get(outcome.name)) for outcome in outcomes]
     pandas.DataFrame(claim_rows).to_csv(folder / "claims.csv", index=False)
     failed = frame.loc[(frame.status == "failed") & frame.final]
     shown = {
         "suite": suite,
         "made": made,
         "faults": faults.found,
-        "figure_stand_ins": {n: compare.stand_ins(suite, figure.runs.values()) for n, figure in suite.figures.items()},
+        "figure_stand_ins": {n: stand_ins(suite, figure.runs.values()) for n, figure in suite.figures.items()},
         "runs": runs.entries(suite, frame, folder, faults),
     }
     templates = environment()
@@ -263,8 +276,9 @@ def write_page(suite: Suite, frame: pandas.DataFrame, folder: Path, faults: Faul
         against=against.write(suite, frame, set(suite.from_file), folder, faults),
         against_rule=against.RULE,
         contracts=against.contracts(suite),
-        p_values=faults.attempt("corrected p values", partial(corrected, outcomes), {}),
-        rules={"Verdicts": verdicts.RULE, "Places": ranking.RULE, "Claims": claims.RULE},
+        powers=powers,
+        plus_minus=tables.PLUS_MINUS,
+        rules={"Verdicts": verdicts.RULE, "Claims": claims.RULE, "Places": rankings.RULE},
         run_verdicts=runs.verdicts(grids),
         cards=faults.attempt("methods", partial(runs.cards, suite), {}),
         galleries=pictures.galleries(suite, folder, faults),

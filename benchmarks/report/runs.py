@@ -17,6 +17,7 @@ from benchmarks import catalogue, systems
 from benchmarks.report import compare, pictures
 from benchmarks.report.compare import Cell
 from benchmarks.report.faults import Faults
+from benchmarks.statistics.setting import setting_of
 from benchmarks.suite import Suite
 
 
@@ -100,7 +101,7 @@ def mixtures(frame: pandas.DataFrame, grid: list[list[Cell]]) -> list[Mixture]:
 def deviations(suite: Suite, run: str) -> list[str]:
     """How this profile's run differs from the paper's protocol, computed where it can be."""
     definition = suite.run(run)
-    found = [*compare.caveats(suite, run), *definition.deviations]
+    found = [*setting_of(suite, run).lines, *definition.deviations]
     ours, theirs = suite.train_options(run), definition.train.model_dump()
     for key in ("batch_size", "learning_rate", "betas", "decay_from", "precision"):
         if list(ours[key]) != list(theirs[key]) if isinstance(ours[key], tuple | list) else ours[key] != theirs[key]:

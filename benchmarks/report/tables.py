@@ -5,21 +5,29 @@ from pathlib import Path
 import pandas
 
 from benchmarks.config import Table
-from benchmarks.report.compare import Cell, number, runs_of, stand_ins
+from benchmarks.report.compare import Cell, joined, number, runs_of
+from benchmarks.statistics.setting import stand_ins
+from benchmarks.statistics.verdicts import VERDICTS
 from benchmarks.suite import Suite
 
 LATEX = str.maketrans({"%": r"\%", "_": r"\_", "&": r"\&", "#": r"\#", "~": r"\textasciitilde{}"})
 
 
+PLUS_MINUS = (
+    "± is half of the 95 % interval: of the spread over seeds and of the test images together; of one seed, of its "
+    "evaluation alone"
+)
+
+
 def ours(cell: Cell) -> str:
-    """Our number with its mark, spread over seeds or standard error, n, enclosure and warning."""
+    """Our number with its mark, half of its 95 % interval, seeds, enclosure and warning."""
     if cell.mean is None:
         return cell.reason and f"{cell.verdict}: {cell.reason}"
     text = f"{cell.mark} {number(cell.mean)}".strip()
-    if cell.spread is not None:
-        text = f"{text} ± {number(cell.spread)} (n={cell.seeds})"
-    elif cell.error is not None:
-        text = f"{text} ± {number(cell.error)} s.e."
+    if cell.half_width is not None:
+        text = f"{text} ± {number(cell.half_width)}"
+    if cell.count:
+        text = f"{text} ({cell.count})"
     if cell.low is not None and cell.high is not None:
         text = f"{text}, between {number(cell.low)} and {number(cell.high)}"
     return f"{text} ({cell.warning})" if cell.warning else text
@@ -30,15 +38,17 @@ def paper(cell: Cell) -> str:
     if cell.published is None:
         return "–"
     error = f" ± {cell.published.error:g}" if cell.published.error is not None else ""
-    approximate = "≈ " if "approximate" in cell.published.note else ""
+    approximate = "≈ " if cell.published.approximate else ""
     return f"{approximate}{cell.published.text}{error}"
 
 
 def verdict(cell: Cell) -> str:
-    """Verdict with what stands in the way of one."""
+    """Verdict with its margin, and with what stands in the way of a better one."""
     if cell.verdict == "no verdict":
-        return "no verdict (" + "; ".join([*cell.caveats, *filter(None, [cell.reason])]) + ")"
-    return cell.verdict
+        return f"no verdict ({joined(*cell.caveats, cell.reason)})"
+    if cell.margin is None or cell.verdict not in VERDICTS:
+        return cell.verdict
+    return f"{cell.verdict} ({joined(f'margin {number(cell.margin)}', cell.reason, *cell.caveats)})"
 
 
 def text(cell: Cell) -> str:
@@ -56,7 +66,7 @@ def markdown(table: Table, grid: list[list[Cell]], head: str) -> str:
     for row, cells in zip(table.rows, grid, strict=True):
         label = row.label + (f" ({row.note})" if row.note else "")
         lines.append(f"| {label} | " + " | ".join(text(c).replace("|", "\\|") for c in cells) + " |")
-    return "\n".join([*lines, "", *(f"- {note}" for note in table.notes), ""])
+    return "\n".join([*lines, "", *(f"- {note}" for note in (*table.notes, PLUS_MINUS)), ""])
 
 
 def latex(table: Table, grid: list[list[Cell]], head: str) -> str:
@@ -96,16 +106,22 @@ def csv(name: str, table: Table, grid: list[list[Cell]]) -> pandas.DataFrame:
                     "high": cell.high,
                     "warning": cell.warning,
                     "seeds": cell.seeds,
+                    "trainings": cell.trainings,
+                    **{f"error_{source}": cell.errors.get(source) for source in ("images", "samples", "draws")},
                     "half_width_95": cell.half_width,
                     "place": cell.tie,
                     "difference": cell.difference,
+                    "half_width_of_difference": cell.reach,
                     "margin": cell.margin,
+                    "why_margin": cell.published.why if cell.published else "",
+                    "moved": cell.moved,
                     "unit": cell.unit,
                     "kind": cell.kind,
                     "protocol": cell.protocol,
                     "bias": cell.bias,
                     "verdict": cell.verdict,
-                    "reason": cell.reason or "; ".join(cell.caveats),
+                    "reason": cell.reason,
+                    "setting": "; ".join(cell.caveats),
                 }
             )
     return pandas.DataFrame(rows)
