@@ -83,7 +83,7 @@ def completed(where: str, said: dict[str, Any], base: Run) -> dict[str, Any]:
     train = said.get("train", {})
     whole["train"] = unsaid(where, whole["train"], train, method) | train
     for name, budget in whole.get("profiles", {}).items():
-        for key in {"why", "verdict"} | (said.keys() & {"latent_dim", "search"}):
+        for key in {"why", "network"} | (said.keys() & {"latent_dim", "search"}):
             budget.pop(key, None)
         budget["train"] = unsaid(where, budget.get("train", {}), train, method)
         if "search" in budget:
