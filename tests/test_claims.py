@@ -202,6 +202,13 @@ def test_a_mean_of_survivors_decides_nothing():
     assert (outcome.verdict, outcome.reason) == ("undecided", "a: 1 of 3 trainings diverged")
 
 
+def test_trainings_that_all_diverged_are_no_missing_run():
+    outcome = decided(claim(), frame({"a": [None, None], "b": [0.0, 0.1]}))
+    assert (outcome.verdict, outcome.reason) == ("undecided", "a: 2 of 2 trainings diverged")
+    outcome = decided(claim(), frame({"a": [1.0, None], "b": [0.0, 0.1]}))
+    assert outcome.reason == "a: 1 of 2 trainings diverged"
+
+
 def test_values_at_chance_level_decide_nothing():
     controls = json.dumps({"mean image": 7.27, "another test image": 10.09})
     table = frame({"a": [9.6, 9.7, 9.65], "b": [8.8, 8.7, 8.75]}, "rmse", controls=controls)

@@ -72,6 +72,7 @@ def test_noise_of_our_own_never_buys_favour():
         ([99.9, 100.0, 100.1], published(100.2, error=2.0, margin=1.0), "imprecise"),
         ([99.9, 100.0, 100.1], published(100.2, margin=None), "no verdict"),
         ([100.0], published(100.0), "no verdict"),
+        ([100.0, 100.0, 100.0], published(100.0), "no verdict"),  # no independent trainings
     ],
 )
 def test_single_verdicts(values, number, verdict):

@@ -130,23 +130,23 @@ def compare_means(outcome: Outcome, frame: pandas.DataFrame) -> None:
     """Fill in effect, interval and both p values of a claim on means."""
     claim = outcome.claim
     groups = [seeds_of(frame, quantity) for quantity in claim.quantities()]
-    failed = [(q.run, g) for q, g in zip(claim.quantities(), groups, strict=True) if g.failed and len(g)]
+    failed = [f"{q.run}: {failures(g)}" for q, g in zip(claim.quantities(), groups, strict=True) if g.failed]
     other = groups[1] if len(groups) == 2 else None
     outcome.seeds = min(len(group) for group in groups)
     if not outcome.seeds:
-        outcome.reason = f"not run: {why_none(frame, claim)}"
+        outcome.reason = "; ".join(failed) or f"not run: {why_none(frame, claim)}"
         return
     found = contrast(groups[0], other, claim.paired)
     if isinstance(found, str):
         outcome.effect = float(groups[0].values.mean()) - (0.0 if other is None else float(other.values.mean()))
         outcome.effect -= claim.by
-        outcome.reason = found
+        outcome.reason = "; ".join(failed) or found
         return
     found = shifted(found, claim.by)
     outcome.effect, outcome.size, (outcome.low, outcome.high) = found.value, found.size, found.interval
     chance = [at_chance(frame, quantity) for quantity in claim.quantities()] if claim.between is None else [""]
     if failed:
-        outcome.reason = "; ".join(f"{run}: {failures(group)}" for run, group in failed)
+        outcome.reason = "; ".join(failed)
     elif all(chance):
         outcome.reason = f"at chance: {'; '.join(chance)}"
     else:

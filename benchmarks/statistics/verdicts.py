@@ -108,6 +108,8 @@ def judge(
         return Judgement("no verdict", "one seed does not show how seeds differ", margin=margin)
     difference = abs(float(numpy.mean(values)) - published.value)
     spread = max(float(numpy.std(values, ddof=1)), step)
+    if not spread:
+        return Judgement("no verdict", "the seeds do not vary: they are no independent trainings", margin=margin)
     theirs = paper_error(published)
     half = half_width(spread, seeds, images_error, theirs)
     unlucky = reach_of_one(spread, seeds, images_error) if published.error is None else 0.0
