@@ -94,6 +94,10 @@ def test_survivors_do_not_reproduce_a_number_but_can_miss_it():
 def test_an_imprecise_cell_says_what_would_tell():
     noisy = [99.2, 100.0, 100.8]
     assert "about 5 seeds would tell" in judge(published(100.0), noisy).reason
+    outside = judge(published(100.0), [97.4, 97.7, 98.0]).reason  # where one training may be as far off
+    assert "about 11 seeds would tell" in outside
+    unlucky = judge(published(100.0), [97.0, 98.0, 99.0]).reason
+    assert "the paper's one training may have been an unlucky one" in unlucky
     images = judge(published(100.0), [99.99, 100.0, 100.01], 2.0, images=128).reason
     assert "test images would tell, of which 128 were used" in images
     assert "the paper's own error is too large" in judge(published(100.0, error=2.0), noisy).reason

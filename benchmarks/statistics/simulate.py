@@ -196,7 +196,7 @@ def draw(cells: int, random: Generator) -> None:
         for family, colour in ((1, "black"), (6, "0.6")):
             values = [power(effect, (1.0, 1.0), seeds, LEVEL / family) for effect in effects]
             right.plot(effects, values, style, color=colour, label=f"{seeds} seeds, family of {family}")
-    right.set_xlabel("difference of two means in standard deviations over seeds")
+    right.set_xlabel("difference of two means in sd over seeds")
     right.set_ylabel("power of a claim")
     right.legend(fontsize="small")
     figure.savefig(ROOT / "docs" / "verdicts.svg", metadata={"Date": None})

@@ -72,11 +72,25 @@ def reach_of_one(spread: float, seeds: int, images_error: float) -> float:
     return quantile(degrees, UNLUCKY) * error
 
 
-def needed(room: float, spread: float, seeds: int, images: int | None, images_error: float, other_error: float) -> str:
-    """What would make half of the interval smaller than `room`: seeds, test images, or nothing."""
+def needed(
+    room: float,
+    spread: float,
+    seeds: int,
+    images: int | None,
+    images_error: float,
+    other_error: float,
+    one_training: bool = False,
+) -> str:
+    """What would make half of the interval smaller than `room`: seeds, test images, or nothing.
+
+    `one_training`: the reach of one more training has to be smaller, too.
+    """
     for n in range(seeds + 1, MOST_SEEDS + 1):
-        if half_width(spread, n, images_error, other_error) <= room:
+        reach = reach_of_one(spread, n, images_error) if one_training else 0.0
+        if max(half_width(spread, n, images_error, other_error), reach) <= room:
             return f"about {n} seeds would tell"
+    if one_training and reach_of_one(spread, MOST_SEEDS, images_error) > room:
+        return "no number of seeds would tell: the paper's one training may have been an unlucky one"
     left = (room / quantile(math.inf)) ** 2 - other_error**2 - spread**2 / MOST_SEEDS
     if left > 0 and images and images_error > 0:
         wanted = math.ceil(images * images_error**2 / left)
@@ -121,5 +135,6 @@ def judge(
         return Judgement("reproduced", "", half, margin)
     if difference > half and difference + half <= 2 * margin:
         return Judgement("close", "", half, margin)
-    what = needed(abs(margin - difference), spread, seeds, images, images_error, theirs)
+    outside = difference > margin and published.error is None
+    what = needed(abs(margin - difference), spread, seeds, images, images_error, theirs, outside)
     return Judgement("imprecise", f"± {half:.2g} against a margin of {margin:.2g}; {what}", half, margin)
