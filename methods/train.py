@@ -245,9 +245,10 @@ class Trainer:
                     progress.update(self.step, values)
                     if self.step % record < look:
                         self.history.append({"step": self.step, **values})
+                stop = self.stop_early()
                 if self.step in self.settings.snapshots:
                     self.snapshot()
-                if self.stop_early():
+                if stop:
                     break
                 if asked or time.monotonic() - saved > self.checkpoint_seconds:
                     self.save(progress.seconds())
@@ -264,8 +265,9 @@ class Trainer:
         }
 
     def snapshot(self) -> None:
-        """Keep the weights of this round."""
-        save_weights(self.folder / "snapshots" / f"{self.step:08d}.safetensors", self.method, {"step": self.step})
+        """Keep the weights that a training which ended now would give: where validation chooses, its best so far."""
+        tensors = self.method.state_dict() if self.best_step < 0 else read_tensors(self.best_weights)[0]
+        write_tensors(self.folder / "snapshots" / f"{self.step:08d}.safetensors", tensors, {"step": self.step})
 
     def finish(self, metadata: dict[str, Any]) -> Path:
         """Write weights and history; the best weights where validation chose them. The checkpoint stays."""

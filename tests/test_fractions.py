@@ -2,14 +2,17 @@
 
 import pytest
 import torch
+from small import method_of
 
 from benchmarks.data.fractions import class_balanced, part_of
 from benchmarks.errors import SuiteError
 from benchmarks.jobs import execute, materials, search
 from benchmarks.machine.host import data_root
 from benchmarks.suite import Suite
+from methods.checkpoint import read_tensors
 from methods.data import Images
 from methods.labels import HIDDEN
+from methods.train import Settings, Trainer
 
 SUITE = Suite("smoke")
 
@@ -98,6 +101,25 @@ def test_smoke_looks_at_validation_data_at_least_once():
         train = SUITE.train_options(run)
         assert train["validate_every"] == train["steps"] == 12
     assert SUITE.train_options("vae-mnist-8")["validate_every"] == 0
+
+
+@pytest.mark.parametrize(("scores", "stopped", "kept"), [([1, 5, 6, 7], 8, 2), ([4, 3, 5, 6, 7], 10, 4)])
+def test_snapshots_keep_what_validation_would_have_chosen_by_then(tmp_path, scores, stopped, kept):
+    method, images, _ = method_of("vae-4-point")
+    settings = Settings(20, 4, 1e-2, snapshots=[6, 12], validate_every=2, patience=3)
+    seen, left = {}, iter(scores)
+
+    def score(method):
+        seen[trainer.step] = {name: tensor.clone() for name, tensor in method.state_dict().items()}
+        return float(next(left))
+
+    trainer = Trainer(method, images, settings, tmp_path, 0, validate=score)
+    assert trainer.run()["steps"] == stopped
+    trainer.finish({})
+    assert [path.stem for path in (tmp_path / "snapshots").iterdir()] == ["00000006"]
+    for path in (tmp_path / "weights.safetensors", tmp_path / "snapshots" / "00000006.safetensors"):
+        tensors = read_tensors(path)[0]
+        assert all(torch.equal(tensors[name], tensor) for name, tensor in seen[kept].items())
 
 
 def test_the_lowest_finite_score_wins():

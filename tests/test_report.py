@@ -67,6 +67,8 @@ def test_the_change_over_the_last_fifth_is_read_from_the_results():
         for step, final, value in ((0, False, -9.0), (before, False, -1.75), (8000, True, -1.70 + 0.01 * seed))
     ]
     assert compare.moved(suite, pandas.DataFrame(rows), run, "elbo") == pytest.approx(0.055)
+    ended_early = [row | {"seed": 2, "step": before - 10} for row in rows[-1:]]
+    assert compare.moved(suite, pandas.DataFrame(rows + ended_early), run, "elbo") == pytest.approx(0.11 / 3)
 
 
 def test_the_setting_of_a_run_says_what_differs_from_the_paper():

@@ -142,13 +142,18 @@ def judge(cell: Cell, row: Address) -> str:
 
 
 def moved(suite: Suite, frame: pandas.DataFrame, run: str, metric: str) -> float | None:
-    """Change of a metric's mean from 4/5 of a reduced training to its end; None where it was not measured."""
+    """Change of a metric's mean from 4/5 of a reduced training to its end; None where it was not measured.
+
+    A training that validation ended before 4/5 would have given the same at any later round.
+    """
     before = suite.settling_round(run)
     rows = frame.loc[(frame.run == run) & (frame.metric == metric) & (frame.status == "ok")]
     if before is None or "step" not in rows:
         return None
     by_seed = rows.astype({"value": float}).set_index("seed")
-    change = (by_seed.value[by_seed.final] - by_seed.value[(by_seed.step == before) & ~by_seed.final]).dropna()
+    last = by_seed[by_seed.final]
+    change = last.value - by_seed.value[(by_seed.step == before) & ~by_seed.final]
+    change = change.reindex(last.index).mask(last.step < before, 0.0).dropna()
     return float(change.mean()) if len(change) else None
 
 
