@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch.distributions import Independent, Normal
 
+from benchmarks.errors import NotRunError
 from benchmarks.jobs.trained import Trained
 from benchmarks.metrics import aggregated_kl, aggregated_kl_knn
 from benchmarks.metrics.aggregated_posterior import mixture_of, moment_kl_of_draws
@@ -214,3 +215,13 @@ def test_filaments_in_the_plane_are_not_resolved():
     angle.method.encoder = Curve()
     found = aggregated_kl.evaluate(angle, n=1000)
     assert found.kind == "lower bound"
+
+
+def test_a_posterior_that_has_shrunk_to_a_point_has_no_number():
+    class Encoder(torch.nn.Module):
+        def forward(self, x):
+            mean = (4 * x.flatten(1)[:, :1] - 2).expand(-1, 2)
+            return Independent(Normal(mean, torch.zeros_like(mean), validate_args=False), 1)
+
+    with pytest.raises(NotRunError, match=r"of 4 of 4 inputs has a standard deviation of 0: its KL is infinite"):
+        aggregated_kl.evaluate(trained(Encoder(), 2, FOUR))

@@ -52,7 +52,7 @@ def run_metric(declared: Declared, trained: Trained, options: dict[str, Any], st
         if trained.final and found.per_image is not None and "per_image" in literals:
             values = found.per_image.detach().cpu().numpy().astype(numpy.float32)
             write_arrays(images_file(trained.folder, declared.name), {"values": values})
-        require_finite(trained.folder, literals.get("artefact"))
+        require_finite(found, trained.folder, literals.get("artefact"))
         about = [trained.dataset, trained.data.pixels if trained.data else "posterior", literals.get("images", "")]
         if found.kind is not None:
             common["kind"] = found.kind
@@ -99,8 +99,12 @@ def errors_of(found: Estimate, varies: Source | None) -> dict[Source, float]:
     return {varies: math.sqrt(total**2 - known**2), **parts}
 
 
-def require_finite(folder: Path, artefact: str | None) -> None:
-    """SuiteError where the arrays that a metric has written hold numbers that are not finite."""
+def require_finite(found: Estimate, folder: Path, artefact: str | None) -> None:
+    """SuiteError where a metric's value, or the arrays that it has written, hold numbers that are not finite."""
+    numbers = {"value": found.value, "standard error": found.standard_error, "low": found.low, "high": found.high}
+    for name, number in (numbers | found.details | found.controls).items():
+        if isinstance(number, float) and not math.isfinite(number):
+            raise SuiteError(f"the {name} is {number}, not a finite number")
     for name, array in read_arrays(folder / artefact).items() if artefact else ():
         wrong = 0 if array.dtype.kind != "f" else int((~numpy.isfinite(array)).sum())
         if wrong:

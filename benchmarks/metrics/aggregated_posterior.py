@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.distributions import MultivariateNormal
 
+from benchmarks.errors import NotRunError
 from benchmarks.metrics.quadrature import gaussian_of, posterior_of
 from methods.data import Images
 from methods.terms import LOG_2PI
@@ -79,7 +80,10 @@ class Densities:
 
 
 def mixture_of(method: Any, images: Images, index: Tensor) -> Mixture | None:
-    """q(z) of the images at `index`, each input x drawn once; None where q(z|x) has no known density."""
+    """q(z) of the images at `index`, each input x drawn once; None where q(z|x) has no known density.
+
+    NotRunError where some q(z|x) has shrunk to a point.
+    """
     pieces = [images.batch(part).x for part in index.split(TOGETHER)]
     first = posterior_of(method, pieces[0][:1])
     if first is None:
@@ -87,7 +91,13 @@ def mixture_of(method: Any, images: Images, index: Tensor) -> Mixture | None:
     if gaussian_of(method, pieces[0][:1]) is None:
         return Densities(method, torch.cat(pieces))
     found = [method.posterior(x) for x in pieces]
-    return Gaussians(torch.cat([q.mean for q in found]).double(), torch.cat([q.stddev for q in found]).double())
+    mixture = Gaussians(torch.cat([q.mean for q in found]).double(), torch.cat([q.stddev for q in found]).double())
+    points = int((mixture.sd == 0).any(1).sum())
+    if points:
+        raise NotRunError(
+            f"q(z|x) of {points} of {len(mixture)} inputs has a standard deviation of 0: its KL is infinite"
+        )
+    return mixture
 
 
 def moment_kl(mean: Tensor, covariance: Tensor) -> float:
