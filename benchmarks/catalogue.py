@@ -19,7 +19,17 @@ from benchmarks.errors import SuiteError, shown, unknown
 ROOT = Path(__file__).resolve().parent.parent
 FROM_DATA = ("x_shape", "latent_dim", "in_shape")
 DESCRIPTIVE = ("correspondence", "relations")  # say to people what a class is: not inherited, and they change no run
-OF_METRICS = ("BIAS", "ERROR", "NO_ERROR", "LIMITS", "STEP", "CONTROLS")  # the same of a metric's file
+OF_METRICS = (
+    "BIAS",
+    "ERROR",
+    "NO_ERROR",
+    "LIMITS",
+    "STEP",
+    "STEP_DETAILS",
+    "CONTROLS",
+    "SKILL",
+    "LIKE_DATA",
+)  # the same of a metric's file
 PLAIN_TYPES: dict[str, Any] = {
     "int": int,
     "float": float,

@@ -154,9 +154,10 @@ class Suite(Definitions):
         return found
 
     def with_beside(self, run: str, metric: str) -> set[str]:
-        """The metric of a claim, and the one that says how far it can be off, where there is one for this run."""
-        beside = catalogue.metrics()[metric].literals.get("beside") if metric in catalogue.metrics() else None
-        return {metric, beside} if beside and self.serves(run, beside) else {metric}
+        """The metric of a claim, and those that say how far it can be off or whether it means anything, if served."""
+        literals = catalogue.metrics()[metric].literals if metric in catalogue.metrics() else {}
+        beside = {literals[key] for key in ("beside", "like_data") if key in literals}
+        return {metric, *(name for name in beside if self.serves(run, name))}
 
     def judged(self, run: str, metrics: set[str]) -> bool:
         """Whether one of the metrics of this run needs the dataset's classifier, and there is one."""

@@ -62,6 +62,35 @@ def test_without_spread_or_step_nothing_is_certain():
     assert min(within(stepped, 0.0, numpy.inf)) > 0.05
 
 
+@pytest.mark.parametrize("value", [0.1, -90.9, 0.7, -1.403, 97.68, 8.34])
+def test_equal_seeds_decide_nothing_whatever_their_rounding(value):
+    for seeds in (3, 6, 10):
+        equal, near = Seeds.of([value] * seeds), Seeds.of([value, *[value * (1 + 1e-9)] * (seeds - 1)])
+        for one in (equal, near):
+            assert isinstance(contrast(one, Seeds.of([value + 1.0] * seeds)), str)
+            assert isinstance(contrast(one, Seeds.of([value + 1.0, value + 1.1, value + 0.9])), str)
+
+
+def test_what_vanishes_by_construction_need_not_vary():
+    found = contrast(Seeds.of([0.4, 0.5, 0.45]), Seeds.of([0.0, 0.0, 0.0]))
+    assert not isinstance(found, str)
+    assert found.error == pytest.approx(0.05 / 3**0.5)
+
+
+@pytest.mark.parametrize(
+    "others", [[97.0] * 5 + [97.0 + 100 / 360] * 5, [97.0, 97.0, 97.28, 97.28], [97.28] * 3, [96.72, 97.0, 97.28]]
+)
+def test_spreads_below_a_step_are_equal(others):
+    step = 100 / 360
+    assert min(spread_test(Seeds.of([97.0] * 10, step), Seeds.of(others, step))) > 0.2
+
+
+def test_a_spread_beyond_the_step_is_found():
+    wide, narrow = Seeds.of([90.0, 97.0, 94.0, 99.0, 88.0, 96.0, 91.0, 99.5], 0.28), Seeds.of([97.0] * 8, 0.28)
+    assert spread_test(wide, narrow)[0] < 0.01
+    assert spread_test(narrow, wide)[1] < 0.01
+
+
 # --- the test itself
 
 
@@ -117,6 +146,14 @@ def test_power_agrees_with_simulation_and_gives_the_seeds_it_needs():
     wanted = seeds_for(0.11, (0.03, 0.04), 0.05 / 3, 0.8, 100)
     assert wanted is not None
     assert power(0.11, (0.03, 0.04), wanted, 0.05 / 3) >= 0.8 > power(0.11, (0.03, 0.04), wanted - 1, 0.05 / 3)
+
+
+@pytest.mark.parametrize("half", [1.5, 2.0, 3.0])
+def test_power_of_an_interval_is_that_of_both_of_its_ends(half):
+    random = numpy.random.default_rng(7)
+    found = [contrast(Seeds.of(random.standard_normal(5))) for _ in range(4000)]
+    inside = numpy.mean([within(one, -half, half)[0] < 0.05 for one in found if not isinstance(one, str)])
+    assert power(half, (1.0, None), 5, other=half) == pytest.approx(inside, abs=0.03)
 
 
 # --- claims on a table of results
@@ -219,6 +256,79 @@ def test_values_at_chance_level_decide_nothing():
     assert decided(claim("rmse"), one).verdict == "supported"
 
 
+def at_controls(values, metric, control=-200.0, name="independent pixels"):
+    return frame(values, metric, controls=json.dumps({name: control}))
+
+
+def test_chance_holds_for_every_form_of_a_claim():
+    below = {"a": [-300.0, -301.0, -302.0], "b": [-400.0, -402.0, -405.0]}
+    above = {"a": [-90.0, -91.0, -92.0], "b": [-100.0, -101.0, -102.0]}
+    for metric in ("elbo", "adversarial_elbo"):
+        assert decided(claim(metric), at_controls(below, metric)).reason.startswith("at chance")
+        assert decided(claim(metric), at_controls(above, metric)).verdict == "supported"
+    between = claim(value=Quantity(run="a", metric="elbo"), between=(-310.0, -290.0))
+    assert decided(between, at_controls(below, "elbo")).reason.startswith("at chance")
+    spread = {"a": [-300.0, -340.0, -260.0, -290.0], "b": [-300.0, -300.1, -299.9, -300.2]}
+    assert decided(claim(statistic="sd over seeds"), at_controls(spread, "elbo")).reason.startswith("at chance")
+    four = below | {"c": [-500.0, -502.0, -505.0], "d": [-900.0, -901.0, -902.0]}
+    pairs = {
+        "greater": Quantity(run="c", minus="d", metric="elbo"),
+        "than": Quantity(run="a", minus="b", metric="elbo"),
+    }
+    of_pairs = Claim(paper="P", source="s", family="f", sentence="x", **pairs)
+    assert decided(of_pairs, at_controls(four, "elbo")).reason.startswith("at chance")
+
+
+def test_sharpness_of_noise_supports_nothing():
+    """Noise of the right contrast is as sharp as data: its samples have to resemble data, too."""
+    keys = {"greater": "b", "than": "a"}
+    sharper = Claim(
+        paper="P", source="s", family="f", sentence="a is sharper",
+        **{side: Quantity(run=run, metric="sharpness", detail="distance from 1") for side, run in keys.items()},
+    )  # fmt: skip
+    details = {"a": json.dumps({"distance from 1": 0.03}), "b": json.dumps({"distance from 1": 0.5})}
+    sharpness = frame({"a": [1.0, 1.01, 1.02], "b": [0.6, 0.61, 0.62]}, "sharpness", details=details)
+    sharpness["details"] = [json.dumps({"distance from 1": abs(numpy.log(value))}) for value in sharpness.value]
+    like = at_controls({"a": [3.0, 3.1, 3.2], "b": [9.0, 9.1, 9.2]}, "classifier_fid", 200.0, "noise")
+    noise = at_controls({"a": [300.0, 310.0, 320.0], "b": [9.0, 9.1, 9.2]}, "classifier_fid", 200.0, "noise")
+    assert decided(sharper, pandas.concat([sharpness, like])).verdict == "supported"
+    outcome = decided(sharper, pandas.concat([sharpness, noise]))
+    assert outcome.verdict == "undecided"
+    assert outcome.reason.startswith("at chance: classifier_fid of a is 310, where noise gives 200")
+
+
+def test_claims_on_sharpness_come_with_the_metric_that_guards_them():
+    suite = Suite("quick")
+    for name, of_suite in suite.claims.items():
+        for quantity in of_suite.quantities():
+            if quantity.metric == "sharpness" and suite.serves(quantity.run, "classifier_fid"):
+                assert "classifier_fid" in suite.wanted[quantity.run], name
+
+
+def test_a_detail_that_is_a_share_moves_in_steps_and_has_its_image_error():
+    one_mode = frame({"a": [0.0] * 5}, "mode_share", n=10_000)
+    one_mode["details"] = json.dumps({"smaller share": 0.0})
+    value = Quantity(run="a", metric="mode_share", detail="smaller share")
+    assert decided(claim(value=value, between=(0.0, 0.1), limits=(0.0, 0.5)), one_mode).verdict == "supported"
+    table = frame({"a": [1.0, 1.1, 0.9], "b": [0.0, 0.1, -0.1]}, "posterior_kl", errors=json.dumps({"images": 5.0}))
+    table["details"] = [json.dumps({"ELBO": -value}) for value in table.value]
+    sides = {"greater": "b", "than": "a"}
+    of_details = Claim(
+        paper="P", source="s", family="f", sentence="x",
+        **{side: Quantity(run=run, metric="posterior_kl", detail="ELBO") for side, run in sides.items()},
+    )  # fmt: skip
+    assert decided(of_details, table).verdict == "undecided"
+
+
+def test_an_interval_of_all_values_tests_nothing():
+    value = Quantity(run="a", metric="accuracy")
+    outcome = decided(claim(value=value, between=(0.0, 100.0)), frame({"a": [50.0, 60.0, 55.0]}, "accuracy"))
+    assert (outcome.verdict, outcome.reason) == (
+        "undecided",
+        "both bounds are natural limits of the quantity: there is nothing to test",
+    )
+
+
 def test_claims_are_corrected_within_their_family_only():
     def outcome(family, p):
         return Outcome("c", claim().model_copy(update={"family": family}), p_for=p, p_against=1.0)
@@ -262,6 +372,21 @@ def test_seeds_of_claims_are_those_that_their_power_asks_for():
     assert suite.seeds("iwgan-mnist") >= 5
     assert suite.seeds("hu-svae-1") >= 5  # table 4 is over five runs
     assert max(suite.seeds(run) for run in suite.wanted) == suite.profile.claim_seeds
+
+
+def test_a_difference_of_differences_has_the_spread_of_four_runs():
+    found = of_claims(Suite("paper"))["aavae-improves-more-with-less-data"]
+    assert found.spreads == pytest.approx((0.41 * 2**0.5, 0.41 * 2**0.5))
+
+
+def test_our_own_seeds_say_how_values_spread_where_nothing_else_does():
+    suite = Suite("paper")
+    name = next(n for n, of in of_claims(suite).items() if of.reason == "no spread over seeds is known")
+    runs = {run: [0.0, 0.1, -0.1] for quantity in suite.claims[name].quantities() for run in quantity.runs()}
+    table = frame(runs, suite.claims[name].quantities()[0].metric)
+    found = of_claims(suite, table)[name]
+    assert found.spreads == pytest.approx((0.1, 0.1))
+    assert found.power is not None
 
 
 def test_plan_says_the_power_of_every_claim(capsys):

@@ -9,4 +9,10 @@ number is of or bounds (with the other sign where lower is better): `log p(x)`, 
 level's bin; of other pixels the two are one, and tables mark a bound on the wrong side of an estimate. BESIDE is a
 metric that is measured with this one wherever a claim rests on it. EVERY_SNAPSHOT makes it run on each snapshot too;
 ARTEFACT names a file that it writes besides.
+
+For tests of its numbers: VARIES says over what the standard error is but for its stated parts (`images`, `samples` or
+`draws`), PER_IMAGE that each image's `values` or `squares` are kept, LIMITS the natural limits of the value, STEP the
+least amount by which n times a share moves (STEP_DETAILS: details that move alike), BETTER_DETAILS what is better of a
+detail, and CONTROLS the names of values at chance level. SKILL is the side of the controls on which skill lies, where
+it is not BETTER; LIKE_DATA a metric that says whether samples resemble data, where noise can satisfy this one.
 """

@@ -18,6 +18,7 @@ VARIES = "images"
 PER_IMAGE = "values"
 LIMITS = (None, None)
 CONTROLS = ("independent pixels",)
+SKILL = "higher"
 IMAGES = "test images"
 LIKELIHOOD = True
 PARTS = 16  # independent parts of the draws, from whose spread the error of an image's own value comes

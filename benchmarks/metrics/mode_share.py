@@ -19,6 +19,7 @@ ERROR = "over draws of q"
 VARIES = "samples"
 LIMITS = (0.0, 0.5)
 STEP = 1.0
+STEP_DETAILS = ("smaller share", "share of tau > 0", "mass within 0.1 of tau = 0")
 NEAR = 0.1  # |tau| below which is near 0; the bins of the other tau are as wide
 
 

@@ -19,6 +19,7 @@ ERROR = "over samples and test images"
 VARIES = "samples"
 LIMITS = (0.0, None)
 CONTROLS = ("noise", "noise, distance from 1")
+LIKE_DATA = "classifier_fid"  # noise of the right contrast is as sharp as data
 IMAGES = "samples against test images"
 FLAT = 1e-6  # relative to test images: below it an image has no edges
 

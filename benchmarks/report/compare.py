@@ -16,8 +16,8 @@ from benchmarks.errors import SuiteError
 from benchmarks.published import Published, published_values
 from benchmarks.report.frame import PENDING
 from benchmarks.statistics import verdicts
-from benchmarks.statistics.inference import quantile
-from benchmarks.statistics.quantities import number_in, seeds_of, step_of
+from benchmarks.statistics.inference import quantile, spread_of
+from benchmarks.statistics.quantities import at_chance, number_in, seeds_of, step_of
 from benchmarks.statistics.rankings import places
 from benchmarks.statistics.setting import Setting, setting_of
 from benchmarks.suite import Suite
@@ -74,7 +74,8 @@ class Cell:
         """Half of the 95 % interval of our mean; of one seed, that of its evaluation only."""
         if len(self.values) < 2:
             return None if not self.values or self.error is None else quantile(math.inf) * self.error
-        return verdicts.half_width(self.spread or 0.0, len(self.values), self.errors.get("images", 0.0))
+        spread = spread_of(list(self.values.values()), self.step)
+        return verdicts.half_width(spread, len(self.values), self.errors.get("images", 0.0))
 
     @property
     def count(self) -> str:
@@ -142,7 +143,7 @@ def judge(cell: Cell, row: Address) -> str:
 
 
 def moved(suite: Suite, frame: pandas.DataFrame, run: str, metric: str) -> float | None:
-    """Change of a metric's mean from 4/5 of a reduced training to its end; None where it was not measured.
+    """Change of a metric's mean from 4/5 of a reduced training to its end; None where a seed has none.
 
     A training that validation ended before 4/5 would have given the same at any later round.
     """
@@ -153,8 +154,8 @@ def moved(suite: Suite, frame: pandas.DataFrame, run: str, metric: str) -> float
     by_seed = rows.astype({"value": float}).set_index("seed")
     last = by_seed[by_seed.final]
     change = last.value - by_seed.value[(by_seed.step == before) & ~by_seed.final]
-    change = change.reindex(last.index).mask(last.step < before, 0.0).dropna()
-    return float(change.mean()) if len(change) else None
+    change = change.reindex(last.index).mask(last.step < before, 0.0)
+    return None if change.empty or change.isna().any() else float(change.mean())
 
 
 def rank(suite: Suite, frame: pandas.DataFrame, cells: Iterable[Cell]) -> None:
@@ -162,6 +163,9 @@ def rank(suite: Suite, frame: pandas.DataFrame, cells: Iterable[Cell]) -> None:
     groups: dict[tuple, list[Cell]] = {}
     for cell in cells:
         if len(cell.values) > 1 and cell.low is None and cell.trainings == cell.seeds:
+            if at_chance(frame, Quantity(run=cell.run, metric=cell.metric)):
+                cell.tie = "at chance"
+                continue
             groups.setdefault((cell.metric, cell.protocol, suite.run(cell.run).fraction), []).append(cell)
     for (metric, *_), group in groups.items():
         better = catalogue.metrics()[metric].literals.get("better", "neither")

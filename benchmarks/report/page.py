@@ -248,7 +248,7 @@ def write_page(suite: Suite, frame: pandas.DataFrame, folder: Path, faults: Faul
     made = {n: faults.attempt(f"table {n}", partial(table_of, suite, n, frame, folder), none) for n in suite.tables}
     grids = {name: of_table["grid"] for name, of_table in made.items() if of_table}
     outcomes = outcomes_of(suite, frame, faults)
-    powers = faults.attempt("power of the claims", partial(power.of_claims, suite), {})
+    powers = faults.attempt("power of the claims", partial(power.of_claims, suite, frame), {})
     claim_rows = [claim_row(outcome, powers.get(outcome.name)) for outcome in outcomes]
     pandas.DataFrame(claim_rows).to_csv(folder / "claims.csv", index=False)
     failed = frame.loc[(frame.status == "failed") & frame.final]

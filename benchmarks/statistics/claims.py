@@ -8,7 +8,7 @@ import pandas
 from benchmarks import catalogue
 from benchmarks.config import Claim, Quantity
 from benchmarks.statistics.inference import LEVEL, Seeds, contrast, holm, shifted, spread_test, within
-from benchmarks.statistics.quantities import at_chance, limits_of, rows_of, seeds_of
+from benchmarks.statistics.quantities import at_chance, limits_of, rows_of, seeds_of, unlike_data
 from benchmarks.statistics.setting import setting_of
 from benchmarks.suite import Suite
 
@@ -24,7 +24,7 @@ RULE = (
     "interval is known that holds a number, its less favourable end counts.",
     "Undecided: the corrected p is 5 % or more; one seed; trainings failed, whose survivors do not show the "
     "method; or all compared values are at chance: not better than the metric's controls (noise, the mean image, "
-    "another image).",
+    "another image). Sharpness says nothing of samples that are no more like data than noise (FID by a classifier).",
     "Claims on data that stand in for the paper's, or with smaller networks or fewer steps, say so, and are "
     "counted apart.",
     "Power: the probability that the test finds the paper's own difference, at the spread given with the claim, "
@@ -112,12 +112,23 @@ def compare_spreads(outcome: Outcome, frame: pandas.DataFrame, greater: Quantity
     if min(len(one), len(other)) >= 2:
         outcome.effect = one.spread - other.spread
         outcome.size = one.spread / other.spread if other.spread else None
+    outcome.reason = chance_of(frame, outcome.claim)
+    if outcome.reason:
+        return
     if diverged:
         outcome.beside.append(
             f"diverged: {one.diverged} of {one.trainings} of {greater.run}, "
             f"{other.diverged} of {other.trainings} of {than.run}"
         )
     outcome.p_for, outcome.p_against = spread_test(one, other)
+
+
+def chance_of(frame: pandas.DataFrame, claim: Claim) -> str:
+    """Why the claim's numbers say nothing: all are at chance, or samples are no more like data than noise."""
+    at = [at_chance(frame, quantity) for quantity in claim.quantities()]
+    unlike = list(filter(None, (unlike_data(frame, quantity) for quantity in claim.quantities())))
+    found = unlike or (at if all(at) else [])
+    return f"at chance: {'; '.join(found)}" if found else ""
 
 
 def failures(group: Seeds) -> str:
@@ -144,13 +155,12 @@ def compare_means(outcome: Outcome, frame: pandas.DataFrame) -> None:
         return
     found = shifted(found, claim.by)
     outcome.effect, outcome.size, (outcome.low, outcome.high) = found.value, found.size, found.interval
-    chance = [at_chance(frame, quantity) for quantity in claim.quantities()] if claim.between is None else [""]
-    if failed:
-        outcome.reason = "; ".join(failed)
-    elif all(chance):
-        outcome.reason = f"at chance: {'; '.join(chance)}"
-    else:
-        outcome.p_for, outcome.p_against = within(found, *bounds_of(claim))
+    bounds = bounds_of(claim)
+    outcome.reason = "; ".join(failed) or chance_of(frame, claim)
+    if not outcome.reason and not any(map(math.isfinite, bounds)):
+        outcome.reason = "both bounds are natural limits of the quantity: there is nothing to test"
+    if not outcome.reason:
+        outcome.p_for, outcome.p_against = within(found, *bounds)
 
 
 def measure(name: str, claim: Claim, frame: pandas.DataFrame) -> Outcome:

@@ -8,14 +8,15 @@ import pandas
 from benchmarks import catalogue
 from benchmarks.config import Quantity
 from benchmarks.statistics.inference import LEVEL, Seeds, contrast, holm, image_variance, quantile, within
-from benchmarks.statistics.quantities import number_in, rows_of, seeds_of
+from benchmarks.statistics.quantities import at_chance, number_in, rows_of, seeds_of
 from benchmarks.suite import Suite
 
 RULE = (
     "Ours minus the baseline, by the test of claims: Welch's, two-sided, over training seeds, corrected by Holm for "
     f"all comparisons of the column (level {LEVEL}); the interval is the 95 % interval, uncorrected, and pairs the "
     "test images that both share. One seed decides nothing: the difference then stands with the error of its "
-    "evaluation only. No test where only a bound or an interval is known, or where trainings failed."
+    "evaluation only. No test where only a bound or an interval is known, where trainings failed, or where both are "
+    "no better than the metric's controls."
 )
 Place = tuple[str, str, str]  # label, run, metric
 
@@ -77,7 +78,12 @@ def measure(found: Difference, frame: pandas.DataFrame, run: str, other: str) ->
     if protocols[0] != protocols[1]:
         found.verdict, found.reason = "no test", f"protocols differ: {protocols[0][0]}, {protocols[1][0]}"
         return
-    ours, theirs = (seeds_of(frame, Quantity(run=name, metric=found.metric)) for name in (run, other))
+    quantities = [Quantity(run=name, metric=found.metric) for name in (run, other)]
+    chance = [at_chance(frame, quantity) for quantity in quantities]
+    if all(chance):
+        found.verdict, found.reason = "no test", f"both at chance: {'; '.join(chance)}"
+        return
+    ours, theirs = (seeds_of(frame, quantity) for quantity in quantities)
     found.seeds = min(len(ours), len(theirs))
     found.difference = float(ours.values.mean() - theirs.values.mean())
     test = contrast(ours, theirs)

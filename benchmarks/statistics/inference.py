@@ -16,7 +16,15 @@ import pandas
 from scipy import special
 
 LEVEL = 0.05
+ROUNDING = 1e-7  # of a value: seeds that differ by no more are equal, as values are sums of float32 numbers
 NODES, WEIGHTS = (numpy.polynomial.legendre.leggauss(32)[part] / 2 for part in (0, 1))  # of an integral over [0, 1]
+
+
+def spread_of(values: Sequence[float] | numpy.ndarray, step: float = 0.0) -> float:
+    """Standard deviation over seeds, at least one step; 0 where they differ by rounding only and there is no step."""
+    array = numpy.asarray(values, dtype=float)
+    found = float(numpy.std(array, ddof=1))
+    return max(found if found > ROUNDING * float(numpy.abs(array).max()) else 0.0, step)
 
 
 @dataclass(frozen=True)
@@ -51,7 +59,7 @@ class Seeds:
     @property
     def spread(self) -> float:
         """Standard deviation over seeds, at least one step."""
-        return max(float(numpy.std(self.values.to_numpy(), ddof=1)), self.step)
+        return spread_of(self.values.to_numpy(), self.step)
 
     def mean(self, of: str = "values") -> float:
         """Mean over seeds of the values, or of their `low` or `high` ends."""
@@ -156,7 +164,9 @@ def contrast(one: Seeds, other: Seeds | None = None, pair: bool = False) -> Cont
     if least < 2:
         return ("no seeds", "one seed")[least]
     parts = [(group.spread**2 / len(group), len(group) - 1.0) for group in groups]
-    if not sum(variance for variance, _ in parts):
+    # what is 0 by construction (the KL of a Gaussian to the nearest one) need not vary, beside what does
+    still = [not variance and bool(group.values.any()) for group, (variance, _) in zip(groups, parts, strict=True)]
+    if any(still) or not sum(variance for variance, _ in parts):
         return "the seeds do not vary, though the metric has no least step: they are no independent trainings"
     parts.append((image_variance(one, other), math.inf))
     error, degrees = satterthwaite(parts)
@@ -183,24 +193,29 @@ def within(found: Contrast, low: float, high: float) -> tuple[float, float]:
 def spread_test(one: Seeds, other: Seeds) -> tuple[float, float]:
     """(p that the first is not the less stable, p that the second is not): two-sided.
 
-    Spreads by Brown & Forsythe (1974), deviations from medians, which heavy tails do not mislead; trainings that
-    diverged by Fisher's exact test of their numbers. Where any diverged, the smaller of both p values counts twice.
+    Spreads as Brown & Forsythe (1974): absolute deviations from the median, which heavy tails do not mislead, by the
+    test of means. Trainings that diverged by Fisher's exact test of their numbers. Where any diverged, the smaller of
+    both p values counts twice.
     """
     from scipy import stats  # which takes a second, and `plan` does without
 
     found: list[tuple[float, bool]] = []  # (p, whether the first is the less stable)
-    if min(len(one), len(other)) >= 3 and (one.spread or other.spread):
-        p = float(stats.levene(one.values.to_numpy(), other.values.to_numpy(), center="median").pvalue)
-        found.append((1.0 if math.isnan(p) else p, one.spread > other.spread))
+    if min(len(one), len(other)) >= 3:
+        deviations = [Seeds.of((group.values - group.values.median()).abs(), group.step) for group in (one, other)]
+        test = contrast(*deviations)
+        if not isinstance(test, str):
+            found.append((min(within(test, 0.0, math.inf)), test.value > 0))
     if one.diverged or other.diverged:
         counts = [(group.diverged, group.trainings - group.diverged) for group in (one, other)]
         rates = [group.diverged / group.trainings for group in (one, other)]
         exact: Any = stats.fisher_exact(counts)
+        # the spread of survivors does not make those the more stable that diverge more often
+        found = [(p, first) for p, first in found if rates[0] == rates[1] or first == (rates[0] > rates[1])]
         found.append((float(exact.pvalue), rates[0] > rates[1]))
     if not found:
         return 1.0, 1.0
     p, first = min(found)
-    p = min(1.0, len(found) * p)
+    p = min(1.0, (2 if one.diverged or other.diverged else 1) * p)
     return (p, 1.0) if first else (1.0, p)
 
 
@@ -214,10 +229,17 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return corrected
 
 
-def power(effect: float, spreads: tuple[float, float | None], seeds: int, level: float = LEVEL) -> float:
+def power(
+    effect: float,
+    spreads: tuple[float, float | None],
+    seeds: int,
+    level: float = LEVEL,
+    other: float = math.inf,
+) -> float:
     """Probability that the two-sided test finds an effect at this level, with so many seeds each.
 
-    `spreads`: standard deviations over seeds of both sides; None for the second of a single mean or of pairs. Exact for
+    `spreads`: standard deviations over seeds of both sides; None for the second of a single mean or of pairs. Of a
+    value inside an interval, `effect` is its distance from one end and `other` that from the other end. Exact for
     Welch's test: an integral over what the spreads of the samples may be (Gauss-Legendre in their quantiles), as the
     degrees of freedom hang on them.
     """
@@ -229,10 +251,19 @@ def power(effect: float, spreads: tuple[float, float | None], seeds: int, level:
     degrees = squared**2 / sum(part**2 / (seeds - 1) for part in parts)
     critical, error = special.stdtrit(degrees, 1 - level / 2) * numpy.sqrt(squared), math.sqrt(sum(variances))
     found = special.ndtr((abs(effect) - critical) / error) + special.ndtr((-abs(effect) - critical) / error)
-    return float((weight * found).sum())
+    if other < math.inf:  # above the one end and below the other
+        found = special.ndtr((effect - critical) / error) + special.ndtr((other - critical) / error) - 1
+    return float((weight * found.clip(0.0)).sum())
 
 
-def seeds_for(effect: float, spreads: tuple[float, float | None], level: float, wanted: float, most: int) -> int | None:
+def seeds_for(
+    effect: float,
+    spreads: tuple[float, float | None],
+    level: float,
+    wanted: float,
+    most: int,
+    other: float = math.inf,
+) -> int | None:
     """The fewest seeds, from 2 to `most`, whose power is `wanted`; None if there are none."""
-    found = bisect_left(range(2, most + 1), wanted, key=lambda n: power(effect, spreads, n, level))
+    found = bisect_left(range(2, most + 1), wanted, key=lambda n: power(effect, spreads, n, level, other))
     return found + 2 if found + 2 <= most else None

@@ -6,15 +6,19 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
+import pandas
 from scipy import optimize
 
 from benchmarks.config import Claim, Quantity
 from benchmarks.published import Published
 from benchmarks.statistics import inference
-from benchmarks.statistics.inference import LEVEL
+from benchmarks.statistics.claims import bounds_of
+from benchmarks.statistics.inference import LEVEL, Seeds
+from benchmarks.statistics.quantities import seeds_of
 from benchmarks.suite import Suite
 
 WANTED, MOST = 0.8, 100
+LEAST_SEEDS = 3  # of ours, for a spread
 Spreads = tuple[float, float | None]
 Printed = dict[tuple[str, str], Published]  # (run, metric) -> what the paper prints
 
@@ -67,31 +71,38 @@ def value_of(quantity: Quantity, known: Printed) -> float | None:
     return numbers[0] - sum(numbers[1:])
 
 
-def effect_of(claim: Claim, known: Printed) -> float | None:
-    """The paper's own difference, or how far inside the claim's bounds its number lies."""
+def effect_of(claim: Claim, known: Printed) -> tuple[float | None, float]:
+    """The paper's own difference; how far its number lies inside the claim's bounds, from the nearer and the other."""
     if claim.effect is not None:
-        return claim.effect
+        return claim.effect, math.inf
     values = [value_of(quantity, known) for quantity in claim.quantities()]
     if None in values:
-        return None
+        return None, math.inf
     found = (values[0] or 0.0) - sum(value or 0.0 for value in values[1:]) - claim.by
     if claim.between is None:
-        return found
-    inside = min(found - claim.between[0], claim.between[1] - found)
-    return inside if inside > 0 else None
+        return found, math.inf
+    low, high = bounds_of(claim)
+    nearer, other = sorted((found - low, high - found))
+    return (nearer if 0 < nearer < math.inf else None), other
 
 
-def spread_of(quantity: Quantity, claim: Claim, known: Printed) -> float | None:
-    """Spread over seeds of a quantity: as the claim says, or as the paper prints it; None where neither does."""
+def spread_of(quantity: Quantity, claim: Claim, known: Printed, frame: pandas.DataFrame | None) -> float | None:
+    """Spread over seeds of a quantity: as the claim says, as the paper prints it, or as our own seeds have it.
+
+    None where none of these is known; of ours at least three are asked for.
+    """
     if claim.sd is not None:
         return claim.sd * math.sqrt(len(quantity.runs()))
     value = known.get((quantity.run, quantity.metric))
-    return value.error if value is not None and value.error_of == "runs" and quantity.minus is None else None
+    if value is not None and value.error_of == "runs" and quantity.minus is None:
+        return value.error
+    seeds = seeds_of(frame, quantity) if frame is not None else Seeds.of([])
+    return (seeds.spread or None) if len(seeds) >= LEAST_SEEDS else None
 
 
-def spreads_of(claim: Claim, known: Printed) -> Spreads | None:
+def spreads_of(claim: Claim, known: Printed, frame: pandas.DataFrame | None) -> Spreads | None:
     """Spreads of both sides, None of the second for a single value or for pairs; None where they are not known."""
-    found = [spread_of(quantity, claim, known) for quantity in claim.quantities()]
+    found = [spread_of(quantity, claim, known, frame) for quantity in claim.quantities()]
     if None in found:
         return None
     first, second = found[0] or 0.0, found[1] if len(found) == 2 else None
@@ -113,19 +124,25 @@ def detectable(two_means: bool, seeds: int, level: float) -> float | None:
     return float(found)
 
 
-def of_claims(suite: Suite) -> dict[str, Power]:
-    """The power of every claim that can be tested, at the level of the first of its family."""
+def of_claims(suite: Suite, frame: pandas.DataFrame | None = None) -> dict[str, Power]:
+    """The power of every claim that can be tested, at the level of the first of its family.
+
+    `frame`: the table of results, whose seeds say how values spread where neither claim nor paper does.
+    """
     known = printed(suite)
     tested = {name: claim for name, claim in suite.claims.items() if not claim.untested}
     families = Counter((claim.paper, claim.family) for claim in tested.values())
-    return {name: of_claim(suite, claim, known, families[claim.paper, claim.family]) for name, claim in tested.items()}
+    return {
+        name: of_claim(suite, claim, known, families[claim.paper, claim.family], frame)
+        for name, claim in tested.items()
+    }
 
 
-def of_claim(suite: Suite, claim: Claim, known: Printed, family: int) -> Power:
+def of_claim(suite: Suite, claim: Claim, known: Printed, family: int, frame: pandas.DataFrame | None = None) -> Power:
     """The power of one claim in a family of so many."""
     runs = [run for quantity in claim.quantities() for run in quantity.runs()]
     seeds, level = min(suite.seeds(run) for run in runs), LEVEL / family
-    effect, spreads = effect_of(claim, known), spreads_of(claim, known)
+    (effect, other), spreads = effect_of(claim, known), spreads_of(claim, known, frame)
     two_means = len(claim.quantities()) == 2 and not claim.paired
     if claim.greater is not None and claim.greater.statistic != "mean":
         return Power(None, None, level, seeds, reason="spreads are compared, of which the paper prints none")
@@ -134,6 +151,6 @@ def of_claim(suite: Suite, claim: Claim, known: Printed, family: int) -> Power:
         return replace(found, reason="the paper prints no such difference")
     if spreads is None:
         return replace(found, reason="no spread over seeds is known")
-    wanted = inference.seeds_for(effect, spreads, level, WANTED, MOST)
-    power = inference.power(effect, spreads, seeds, level) if seeds > 1 else 0.0
+    wanted = inference.seeds_for(effect, spreads, level, WANTED, MOST, other)
+    power = inference.power(effect, spreads, seeds, level, other) if seeds > 1 else 0.0
     return replace(found, power=power, wanted=wanted)

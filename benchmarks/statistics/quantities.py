@@ -27,9 +27,11 @@ def number_in(text: object, key: str, missing: float = 0.0) -> float:
     return float(json.loads(text).get(key, missing)) if isinstance(text, str) else missing
 
 
-def step_of(metric: str, n: object) -> float:
-    """The least amount by which a share of n things moves; 0 of anything else."""
-    whole = catalogue.metrics()[metric].literals.get("step", 0.0) if metric in catalogue.metrics() else 0.0
+def step_of(metric: str, n: object, detail: str | None = None) -> float:
+    """The least amount by which a share of n things moves, the metric's value or a detail; 0 of anything else."""
+    literals = catalogue.metrics()[metric].literals if metric in catalogue.metrics() else {}
+    shares = detail is None or detail in literals.get("step_details", ())
+    whole = literals.get("step", 0.0) if shares else 0.0
     return float(whole) / float(n) if whole and n and not pandas.isna(n) else 0.0  # type: ignore[arg-type]
 
 
@@ -60,23 +62,25 @@ def seeds_of(frame: pandas.DataFrame, quantity: Quantity) -> Seeds:
     failed = rows.status == "failed"
     trainings = int((rows.status != "not run").sum())
     diverged = int((rows.diverged.eq(True) & failed).sum())
-    if quantity.detail is not None:
+    step = step_of(quantity.metric, good.n.iloc[0], quantity.detail) if len(good) else 0.0
+    images = [number_in(text, "images") for text in good.errors]
+    images_error = float(numpy.mean(images)) if images else 0.0
+    if quantity.detail is not None:  # of the same images as the value, and taken to have its error
         detail = quantity.detail
         values = good.details.map(lambda text: number_in(text, detail, math.nan)).astype(float).dropna()
-        return Seeds(values, values, values, 0.0, trainings, int(failed.sum()), diverged)
+        return Seeds(values, values, values, step, trainings, int(failed.sum()), diverged, None, images_error)
     value, low, high = (good[name].astype(float) for name in ("value", "low", "high"))
     high = high.where(high.notna(), value.where(low.isna(), math.inf))  # above a bound nothing is known
-    images = [number_in(text, "images") for text in good.errors]
     return Seeds(
         value,
         low.where(low.notna(), value),
         high,
-        step_of(quantity.metric, good.n.iloc[0]) if len(good) else 0.0,
+        step,
         trainings,
         int(failed.sum()),
         diverged,
         images_of(good, quantity.run, quantity.metric) if any(images) else None,
-        float(numpy.mean(images)) if images else 0.0,
+        images_error,
     )
 
 
@@ -109,15 +113,37 @@ def controls_of(frame: pandas.DataFrame, quantity: Quantity) -> dict[str, float]
     return {name: float(numpy.mean(values)) for name, values in found.items()}
 
 
+def skill_of(quantity: Quantity) -> str:
+    """On which side of the controls skill lies: `higher`, `lower` or `neither`; the better one if not said."""
+    literals = catalogue.metrics()[quantity.metric].literals
+    return str(literals["skill"]) if quantity.detail is None and "skill" in literals else better_of(quantity)
+
+
 def at_chance(frame: pandas.DataFrame, quantity: Quantity) -> str:
-    """The control that the quantity is not shown to be better than, with its value; empty where it is."""
-    controls, seeds = controls_of(frame, quantity), seeds_of(frame, quantity)
-    if not controls or quantity.minus is not None or not len(seeds) or better_of(quantity) == "neither":
+    """The control that the quantity is not shown to be better than, with its value; empty where it is.
+
+    A difference of two runs is at chance where both are.
+    """
+    if quantity.minus is not None:
+        runs = (quantity.model_copy(update={"run": run, "minus": None}) for run in quantity.runs())
+        found = [at_chance(frame, run) for run in runs]
+        return "; ".join(found) if all(found) else ""
+    controls, seeds, skill = controls_of(frame, quantity), seeds_of(frame, quantity), skill_of(quantity)
+    if not controls or not len(seeds) or skill == "neither":
         return ""
-    better = better_of(quantity)
-    sign = 1 if better == "higher" else -1
+    sign = 1 if skill == "higher" else -1
     name, best = max(controls.items(), key=lambda item: sign * item[1])
     found = contrast(seeds)
     value = float(seeds.values.mean())
     half = 0.0 if isinstance(found, str) else found.half_width
     return "" if sign * (value - best) > half else f"{value:.4g}, where {name} gives {best:.4g}"
+
+
+def unlike_data(frame: pandas.DataFrame, quantity: Quantity) -> str:
+    """How samples that look no more like data than a control does are said to; empty where they are, or it is unknown.
+
+    Only of a metric that noise can satisfy (sharpness), whose LIKE_DATA names the one to ask.
+    """
+    judge = catalogue.metrics()[quantity.metric].literals.get("like_data")
+    found = at_chance(frame, Quantity(run=quantity.run, metric=judge)) if judge else ""
+    return f"{judge} of {quantity.run} is {found}" if found else ""

@@ -12,7 +12,7 @@ from benchmarks.statistics.inference import LEVEL, Seeds, contrast, holm, within
 RULE = (
     "Places: from 1 + how many cells of the same metric and protocol are better, to how many are not worse, by "
     "the test of claims on all pairs, corrected by Holm for their number. No place with one seed, with failed "
-    "seeds, or for a bound.",
+    "seeds, for a bound, or at chance (no better than the metric's controls).",
 )
 
 
