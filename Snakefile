@@ -3,8 +3,8 @@
 #   snakemake --cores all --config profile=laptop    real data; see README.md
 from pathlib import Path
 
-from benchmarks.look.plan import announcement
-from benchmarks.machine import import_server
+from benchmarks.plan.forecast import announcement
+from benchmarks.hardware import import_server
 from snakemake.utils import min_version
 
 min_version("9.0")

@@ -2,8 +2,8 @@
 
 from torch import Tensor, nn
 
-from methods.game import Batch
 from methods.terms import gaussian_kl
+from methods.training.game import Batch
 from methods.vae import VAE
 
 

@@ -2,9 +2,9 @@
 
 from torch import Tensor, nn
 
-from methods.game import Batch, Player
 from methods.method import Method
 from methods.terms import says_one, says_zero
+from methods.training.game import Batch, Player
 
 
 class AAE(Method):

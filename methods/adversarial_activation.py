@@ -5,9 +5,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from methods.game import Batch, Player
 from methods.method import LikelihoodMethod, Method
 from methods.terms import says_one, says_zero
+from methods.training.game import Batch, Player
 
 
 class AdversaryActivated(Method):

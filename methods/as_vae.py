@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor, nn
 
-from methods.game import Batch, Player
 from methods.method import LikelihoodMethod
 from methods.terms import says_one, says_zero
+from methods.training.game import Batch, Player
 
 
 class Symmetric(LikelihoodMethod):

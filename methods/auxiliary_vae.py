@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from methods.method import LikelihoodMethod
-from methods.networks import Body, linear, stack
+from methods.networks.bodies import Body, linear, stack
 from methods.terms import diagonal_gaussian
 
 

@@ -6,10 +6,10 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from methods.encoders import EVALUATION_POOL
-from methods.game import Batch, Player
 from methods.method import Method
+from methods.networks.encoders import EVALUATION_POOL
 from methods.terms import annealed, log_normal, says_one, says_zero
+from methods.training.game import Batch, Player
 
 
 @dataclass(frozen=True)

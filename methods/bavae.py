@@ -6,8 +6,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from methods.game import Batch, Player
 from methods.method import Method
+from methods.training.game import Batch, Player
 
 Pair = tuple[Tensor, Tensor]
 
@@ -29,7 +29,7 @@ class BAVAE(Method):
     critics give V_z = KL(q(z|x) || p(z)) and V_x = KL(q(x,z) || q(z)p(x|z)), where x and z belong together (`joint`);
     eq. 13 puts p(x)q(z) for q(x,z) (`independent`). For a fixed encoder the joint pairs ask the decoder for the
     encoder's p(x|z), the independent ones for p(x) whatever z is; over both networks the joint sum is
-    -ELBO - H(x) + I_q(x; z), and its least value too has codes that tell nothing of x (tests/test_bavae.py).
+    -ELBO - H(x) + I_q(x; z), and its least value too has codes that tell nothing of x (tests/methods/test_bavae.py).
 
     The exponentials explode for an unlucky critic: above `ceiling` they continue as straight lines, and a critic's own
     gain from positive pairs ends there, without which lines have no best critic. Below it nothing changes; a critic's V

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, relu
 
-from methods.game import Batch, Player
 from methods.method import Method
-from methods.networks import Body, linear, xavier
+from methods.networks.bodies import Body, linear, xavier
+from methods.training.game import Batch, Player
 
 
 def convolution(n_in: int, n_out: int, kernel: int, stride: int = 1) -> nn.Sequential:

@@ -3,11 +3,11 @@
 import torch
 from torch import Tensor, nn
 
-from methods.decoders import has_standard_prior
-from methods.game import Batch
 from methods.labels import need_labels, random_labels, with_label
 from methods.method import LikelihoodMethod
+from methods.networks.decoders import has_standard_prior
 from methods.terms import gaussian_kl, sample_with_log_prob
+from methods.training.game import Batch
 
 
 class CVAE(LikelihoodMethod):

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from methods.domain_adaptation import split_domains
-from methods.game import Batch, Player
 from methods.method import Method
-from methods.networks import LAYOUT, activation_named, xavier
+from methods.networks.bodies import LAYOUT, activation_named, xavier
+from methods.training.game import Batch, Player
 
 
 def off(score: Tensor, label: float) -> Tensor:

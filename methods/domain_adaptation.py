@@ -4,11 +4,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from methods.game import Batch, Player
 from methods.labels import split
 from methods.method import Method
-from methods.networks import Body, linear
+from methods.networks.bodies import Body, linear
 from methods.terms import says_one, says_zero
+from methods.training.game import Batch, Player
 
 
 def split_domains(batch: Batch) -> tuple[Tensor, Tensor, Tensor]:

@@ -7,10 +7,10 @@ importance weights: Hu et al. 2018, section 4.
 import torch
 from torch import Tensor, nn
 
-from methods.game import Batch, Player
 from methods.labels import need_labels, random_labels, with_label
 from methods.method import Method
 from methods.terms import says_one, says_zero, softplus
+from methods.training.game import Batch, Player
 
 
 class EqualWeights(nn.Module):

@@ -2,8 +2,8 @@
 
 from torch import Tensor, nn
 
-from methods.game import Batch
 from methods.method import LikelihoodMethod
+from methods.training.game import Batch
 
 
 class GaussianVI(LikelihoodMethod):

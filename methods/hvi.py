@@ -3,10 +3,10 @@
 import torch
 from torch import Tensor, nn
 
-from methods.game import Batch
 from methods.method import LikelihoodMethod
-from methods.networks import linear, stack
+from methods.networks.bodies import linear, stack
 from methods.terms import diagonal_gaussian, softplus
+from methods.training.game import Batch
 
 
 class MomentumNet(nn.Module):

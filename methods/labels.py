@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from methods.game import Batch
+from methods.training.game import Batch
 
 HIDDEN = -1  # the label of an example whose class is not given
 NEEDED = "a conditional method needs a label for every example; choose a labelled dataset"

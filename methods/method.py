@@ -22,8 +22,8 @@ provide) and `provides` (which questions below it answers):
 `conditional` names the components that are told the class, `wraps` those whose answers the method passes on.
 
 `correspondence` and `relations` speak to people only, are not inherited, and change no run: the class's line of
-Unifying's table 1 (`FIELDS` in benchmarks/systems.py are its keys), and its edges in that paper's figure 4 (name of
-another class -> extends, specialises, swaps, weights or combines).
+Unifying's table 1 (`FIELDS` in benchmarks/config/method_cards.py are its keys), and its edges in that paper's figure 4
+(name of another class -> extends, specialises, swaps, weights or combines).
 """
 
 from abc import ABC, abstractmethod
@@ -33,8 +33,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from methods.game import Batch, Player
 from methods.terms import annealed, sample_with_log_prob
+from methods.training.game import Batch, Player
 
 
 class Method(nn.Module, ABC):

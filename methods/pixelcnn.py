@@ -13,9 +13,9 @@ from torch.nn.utils.parametrizations import weight_norm
 from torch.nn.utils.parametrize import cached
 from torch.optim.swa_utils import AveragedModel
 
-from methods.game import Batch, Player
-from methods.logistic_mixture import LEVELS, LogisticMixture, levels_of, scaled
 from methods.method import Method
+from methods.networks.logistic_mixture import LEVELS, LogisticMixture, levels_of, scaled
+from methods.training.game import Batch, Player
 
 Kind = Literal["down", "right"]
 Maps = Tensor | None  # None while sampling, where a layer has no new row or pixel

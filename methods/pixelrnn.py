@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from methods.game import Player
 from methods.method import Method
-from methods.networks import xavier
+from methods.networks.bodies import xavier
+from methods.training.game import Player
 
 
 def colour_groups(n: int, channels: int) -> Tensor:

@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor, nn
 
-from methods.game import Batch, Player
 from methods.method import Method
-from methods.networks import Body, linear, stack
+from methods.networks.bodies import Body, linear, stack
+from methods.training.game import Batch, Player
 
 
 class Predictors(nn.Module):

@@ -5,8 +5,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from methods.game import Player
 from methods.method import Method
+from methods.training.game import Player
 
 
 class Samples(Method):

@@ -7,9 +7,9 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from methods.cvae import CVAE
-from methods.game import Batch
 from methods.labels import HIDDEN, split_labelled
-from methods.networks import Body, linear
+from methods.networks.bodies import Body, linear
+from methods.training.game import Batch
 
 
 class SVAE(CVAE):

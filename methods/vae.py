@@ -6,10 +6,10 @@ With a planar flow it is VAE + NF (Rezende & Mohamed 2015), with an inverse auto
 
 from torch import Tensor, nn
 
-from methods.decoders import has_standard_prior
-from methods.game import Batch
 from methods.method import LikelihoodMethod
+from methods.networks.decoders import has_standard_prior
 from methods.terms import gaussian_kl
+from methods.training.game import Batch
 
 
 class FlowVAE(LikelihoodMethod):

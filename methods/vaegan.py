@@ -3,11 +3,11 @@
 import torch
 from torch import Tensor, nn
 
-from methods.critics import ImageCritic
-from methods.decoders import LatentModel, has_standard_prior
-from methods.game import Batch, Player
 from methods.method import Method
+from methods.networks.critics import ImageCritic
+from methods.networks.decoders import LatentModel, has_standard_prior
 from methods.terms import gaussian_kl, says_one, says_zero
+from methods.training.game import Batch, Player
 
 
 class VAEGAN(Method):

@@ -7,10 +7,10 @@ from math import prod
 import torch
 from torch import Tensor, nn
 
-from methods.game import Batch, Player
 from methods.method import Method
-from methods.networks import linear
+from methods.networks.bodies import linear
 from methods.terms import softplus
+from methods.training.game import Batch, Player
 
 
 def log_bernoulli(x: Tensor, logits: Tensor) -> Tensor:

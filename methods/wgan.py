@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from methods.game import Batch, Player
 from methods.method import Method
+from methods.training.game import Batch, Player
 
 
 def clip(module: nn.Module, bound: float) -> None:

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy
 import torch
 
-from benchmarks.config import Dataset
+from benchmarks.config.models import Dataset
 from benchmarks.data.image_files import Arrays, read_images
 from benchmarks.data.sources import SOURCES, Domains, NoDownloadError
 from benchmarks.errors import NotRunError, SuiteError
-from methods.data import Images
-from methods.files import file_sum
+from methods.training.atomic_files import file_sum
+from methods.training.minibatches import Images
 
 BINARISATION_SEED = 777  # as in the VampPrior and Sylvester code: test bits are drawn once, for every method
 PROTOCOLS = {

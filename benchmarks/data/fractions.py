@@ -4,8 +4,8 @@ import torch
 from torch import Tensor
 
 from benchmarks.errors import SuiteError
-from methods.data import Images
 from methods.labels import HIDDEN
+from methods.training.minibatches import Images
 
 
 def class_balanced(labels: Tensor, fraction: float, seed: int) -> Tensor:

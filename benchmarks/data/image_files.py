@@ -19,8 +19,9 @@ import numpy
 from PIL import Image, ImageOps
 
 from benchmarks.errors import NotRunError, SuiteError
-from benchmarks.records import read_json, write_json
-from methods.files import DamagedError, file_sum
+from benchmarks.store.content import cache_root
+from benchmarks.store.records import read_json, write_json
+from methods.training.atomic_files import DamagedError, file_sum
 
 ENDINGS = (".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 MODES = {"1": "L", "L": "L", "P": "RGB", "RGB": "RGB", "CMYK": "RGB", "YCbCr": "RGB"}  # those without transparency
@@ -59,12 +60,6 @@ def range_fault(least: int, greatest: int) -> str:
     factor = "255" if greatest == 1 else f"255 / {greatest}"
     found = f"uint8 with values {least} to {greatest}; expected 0 (black) to 255 (white)"
     return f"{found}: multiply by {factor} if {greatest} is white"
-
-
-def cache_root() -> Path:
-    """Where decoded images are kept: VGB_CACHE, else `vgbench` in the user's cache folder."""
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(os.environ.get("VGB_CACHE") or Path(home) / "vgbench")
 
 
 def ram() -> int:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy
 from PIL import Image
 
-from benchmarks.config import Dataset
+from benchmarks.config.models import Dataset
 from benchmarks.data.image_files import Arrays, Decoder, Part, cached, read_images, stamp
 from benchmarks.errors import SuiteError
 
@@ -229,18 +229,15 @@ def folder(definition: Dataset, root: Path) -> Arrays:
 
 
 SOURCES: dict[str, Callable[[Dataset, Path], Arrays]] = {
-    function.__name__: function
-    for function in (
-        four_points,
-        digits,
-        digits_pair,
-        patches,
-        mnist,
-        mnist_pair,
-        cifar10,
-        svhn,
-        imagenet64,
-        celeba,
-        folder,
-    )
+    "four_points": four_points,
+    "digits": digits,
+    "digits_pair": digits_pair,
+    "patches": patches,
+    "mnist": mnist,
+    "mnist_pair": mnist_pair,
+    "cifar10": cifar10,
+    "svhn": svhn,
+    "imagenet64": imagenet64,
+    "celeba": celeba,
+    "folder": folder,
 }

@@ -8,11 +8,11 @@ from typing import Any
 from torch import Tensor
 
 from benchmarks.errors import SuiteError
-from benchmarks.jobs import evaluate, execute
-from benchmarks.look.freshness import changes
-from benchmarks.records import MetricFile, RunRecord, read
-from methods.checkpoint import read_tensors
-from methods.files import file_sum
+from benchmarks.jobs import evaluate, training
+from benchmarks.plan.staleness import changes
+from benchmarks.store.records import MetricFile, RunRecord, read
+from methods.training.atomic_files import file_sum
+from methods.training.checkpoint import read_tensors
 
 
 @dataclass(frozen=True)
@@ -65,9 +65,9 @@ def run(
         )
     if file_sum(folder / "weights.safetensors") != before.weights_sha256:
         raise SuiteError(f"{folder / 'weights.safetensors'}: not the file that run.json describes; run snakemake first")
-    if (scratch / execute.FINISHED).exists():  # of a call that was killed after it
+    if (scratch / training.FINISHED).exists():  # of a call that was killed after it
         shutil.rmtree(scratch)
-    after = execute.train(specification, seed, profile, scratch, **options)
+    after = training.train(specification, seed, profile, scratch, **options)
     if after.status != "ok":
         shutil.rmtree(scratch)
         raise SuiteError(f"{before.run} seed {seed} again: {after.status}: {after.reason}")

@@ -12,12 +12,13 @@ from typing import Any
 import numpy
 import torch
 
-from benchmarks import catalogue
-from benchmarks.catalogue import Declared
+from benchmarks.config import declarations
+from benchmarks.config.declarations import Declared
 from benchmarks.errors import NotRunError, SuiteError, first_line
-from benchmarks.jobs.execute import load_trained
-from benchmarks.jobs.materials import seed_of
-from benchmarks.jobs.metric_files import (
+from benchmarks.hardware.devices import choose_device
+from benchmarks.jobs.training import load_trained
+from benchmarks.metrics.trained import Classifier, Estimate, Trained
+from benchmarks.store.metric_files import (
     classifier_folder,
     current,
     images_file,
@@ -26,11 +27,10 @@ from benchmarks.jobs.metric_files import (
     provided,
     refused,
 )
-from benchmarks.jobs.trained import Classifier, Estimate, Trained
-from benchmarks.machine.devices import choose_device
-from benchmarks.records import MetricFile, Result, RunRecord, Source, Status, read, write
-from methods.checkpoint import load_weights
-from methods.files import DamagedError, WriteError, read_arrays, write_arrays
+from benchmarks.store.records import MetricFile, Result, RunRecord, Source, Status, read, write
+from methods.training.atomic_files import DamagedError, WriteError, read_arrays, write_arrays
+from methods.training.checkpoint import load_weights
+from methods.training.seeds import seed_of
 
 ATTEMPTED = ".attempted"  # metrics during which an evaluation was killed, and the one under way: they come last
 
@@ -125,14 +125,24 @@ def snapshots(folder: Path, steps: list[int]) -> list[tuple[int, Path]]:
     return [(step, path) for step, path in paths if path.exists()]
 
 
+def evaluation_seed(dataset: str, seed: int, metric: str) -> int:
+    """The seed of a metric's draws: all methods are judged with the same ones."""
+    return seed_of(dataset, seed, f"evaluation/{metric}")
+
+
+def samples_seed(seed: int) -> int:
+    """The seed of a method's samples: the same z for every method whose code has as many numbers."""
+    return seed_of("", seed, "evaluation/samples")
+
+
 def evaluate_metric(name: str, entry: dict[str, Any], record: RunRecord, folder: Path, trained: Trained) -> MetricFile:
     """Results of one metric at earlier rounds, and last at the last round.
 
     Metrics that make a curve are evaluated at each snapshot, others at `settled_at` where the entry says one: by how
     much has the number changed since?
     """
-    declared = catalogue.metrics()[name]
-    seed = seed_of(record.dataset, record.seed, f"evaluation/{name}")  # all methods are judged with the same draws
+    declared = declarations.metrics()[name]
+    seed = evaluation_seed(record.dataset, record.seed, name)
     asked = [entry["settled_at"]] if "settled_at" in entry else []
     if declared.literals.get("every_snapshot"):
         asked = record.specification["train"]["snapshots"]
@@ -164,7 +174,7 @@ def compute(
     attempted = folder / ATTEMPTED
     killers = attempted.read_text(encoding="utf-8").split() if attempted.exists() else []
     for name, entry in sorted(metrics.items(), key=lambda item: item[0] in killers):
-        declared = catalogue.metrics()[name]
+        declared = declarations.metrics()[name]
         key, found = current(name, entry, record, folder, references)
         if record.status == "ok" and found is not None:
             statuses[name] = found.results[-1].status
@@ -235,7 +245,5 @@ def open_trained(record: RunRecord, folder: Path, root: Path, references: Path, 
         images_per_second=record.images_per_second,
         find_classifier=partial(classifier, judge_folder) if judge_folder is not None else None,
         root=root,
-        seed=seed_of(
-            "", record.seed, "evaluation/samples"
-        ),  # the same z for every method whose code has as many numbers
+        seed=samples_seed(record.seed),
     )

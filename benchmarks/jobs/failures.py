@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks import catalogue
-from benchmarks.jobs.metric_files import current, finish, refused
-from benchmarks.records import Contract, Reference, RunRecord, Status, read, write
-from benchmarks.suite import Suite
+from benchmarks.config import declarations
+from benchmarks.plan.suite import Suite
+from benchmarks.store.metric_files import current, finish, refused
+from benchmarks.store.records import Contract, Reference, RunRecord, Status, read, write
 
 
 def training(suite: Suite, arguments: argparse.Namespace, specification: dict[str, Any], folder: Path) -> int:
@@ -22,7 +22,7 @@ def training(suite: Suite, arguments: argparse.Namespace, specification: dict[st
         specification=specification,
         dataset=specification["dataset"],
         code=suite.code(arguments.run),
-        data_state=suite.data_state(arguments.run, arguments.seed),
+        data=suite.data(arguments.run),
         paper_steps=specification["paper_steps"],
         precision=specification["train"]["precision"],
         started=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -39,7 +39,7 @@ def evaluation(metrics: dict[str, dict[str, Any]], folder: Path, references: Pat
         key, found = current(name, entry, record, folder, references, settled=False)
         if found is None:
             stamp = {"key": key, "entry": entry, "weights": record.weights_sha256}
-            found = refused(name, catalogue.metrics()[name], "failed", f"evaluation {reason}")
+            found = refused(name, declarations.metrics()[name], "failed", f"evaluation {reason}")
             write(folder / f"{name}.json", found.model_copy(update=stamp))
         statuses[name] = found.results[-1].status
     finish(record, folder, statuses)
@@ -49,7 +49,7 @@ def evaluation(metrics: dict[str, dict[str, Any]], folder: Path, references: Pat
 def reference(suite: Suite, problem: str, folder: Path, reason: str) -> int:
     """`references/<problem>.json` of draws that were not made."""
     (folder / f"{problem}.npz").unlink(missing_ok=True)  # of another code, perhaps
-    record = Reference(problem=problem, status="failed", reason=reason, code=suite.reference_code())
+    record = Reference(problem=problem, status="failed", reason=reason, code=suite.reference_code(problem))
     write(folder / f"{problem}.json", record)
     return 0
 

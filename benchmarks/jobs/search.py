@@ -13,20 +13,31 @@ from typing import Any
 import torch
 
 from benchmarks.errors import SuiteError
-from benchmarks.jobs.materials import build, data_key, seed_of, with_options
-from benchmarks.machine import energy
-from benchmarks.records import RunRecord, canonical
-from methods.checkpoint import read_tensors
-from methods.data import Images
-from methods.files import DamagedError, replacing
+from benchmarks.hardware import energy
+from benchmarks.jobs.materials import build, with_options
+from benchmarks.store.records import RunRecord, canonical
 from methods.method import Method
-from methods.train import ForeignCheckpointError, Trainer, settings_from
+from methods.training.atomic_files import DamagedError, replacing
+from methods.training.checkpoint import read_tensors
+from methods.training.minibatches import Images
+from methods.training.seeds import seed_of
+from methods.training.trainer import ForeignCheckpointError, Trainer, settings_from
 
 
 def candidates(specification: dict[str, Any]) -> list[dict[str, Any]]:
     """Each combination of the options that the run searches; one empty one where it searches none."""
     search = specification.get("search", {})
     return [dict(zip(search, values, strict=True)) for values in itertools.product(*search.values())]
+
+
+def noise_seed(dataset: str, seed: int) -> int:
+    """The seed of what methods draw in training: they draw alike while they do the same."""
+    return seed_of(dataset, seed, "noise")
+
+
+def minibatches_seed(dataset: str, seed: int) -> int:
+    """The seed of the minibatches."""
+    return seed_of(dataset, seed, "data")
 
 
 def play(trainer: Trainer) -> dict[str, Any]:
@@ -48,13 +59,12 @@ class Setting:
     images: Images
     problem: Any
     score: Callable[[Method], float] | None
-    code: str
     checkpoint_seconds: float
 
     def identity(self, specification: dict[str, Any]) -> dict[str, Any]:
         """All that determines the weights."""
-        seed, data = self.record.seed, data_key(self.images)
-        return {"specification": canonical(specification), "code": self.code, "seed": seed, "data": data}
+        of = self.record
+        return {"specification": canonical(specification), "code": of.code, "seed": of.seed, "data": of.data}
 
     def ended(self, weights: Path, identity: dict[str, Any]) -> dict[str, Any] | None:
         """How the training that left these weights ended; None if there are none, or others, or damaged ones."""
@@ -73,14 +83,14 @@ class Setting:
         if tried and (found := self.ended(place / "weights.safetensors", identity)) is not None:
             return found
         method = build(specification, self.images, self.problem, seed)
-        torch.manual_seed(seed_of(self.record.dataset, seed, "noise"))  # methods draw alike while they do the same
+        torch.manual_seed(noise_seed(self.record.dataset, seed))
         meter = energy.Meter(self.images.pixels.device)
         trainer = Trainer(
             method,
             self.images,
             settings_from(specification["train"]),
             place,
-            seed_of(self.record.dataset, seed, "data"),
+            minibatches_seed(self.record.dataset, seed),
             label=f"{run} seed {seed}" + "".join(f" {k} {v}" for k, v in tried.items()),
             checkpoint_seconds=self.checkpoint_seconds,
             identity=identity,

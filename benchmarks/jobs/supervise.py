@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
-from benchmarks.machine import import_server
+from benchmarks.hardware import import_server
 
 ATTEMPTS = 4  # at a job that is killed
 STOPPED = 130  # the exit status of a job that was asked to stop and can continue

@@ -5,8 +5,8 @@ from typing import Any
 
 import torch
 
-from benchmarks.jobs.trained import WHOLE, Estimate, Trained, average, batch_of, checked
-from benchmarks.metrics import controls
+from benchmarks.metrics.estimators import controls
+from benchmarks.metrics.trained import WHOLE, Estimate, Trained, average, batch_of, checked
 
 NEEDS = ("elbo_estimate", "data")
 UNIT = "nats"

@@ -17,8 +17,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.errors import NotRunError
-from benchmarks.jobs.trained import FEWEST, WHOLE, Estimate, Trained
-from benchmarks.metrics.aggregated_posterior import (
+from benchmarks.metrics.estimators.aggregated_posterior import (
     TOGETHER,
     Gaussians,
     Mixture,
@@ -27,10 +26,11 @@ from benchmarks.metrics.aggregated_posterior import (
     moment_kl_of_draws,
     moments_of,
 )
-from benchmarks.metrics.knn import checked_draws, knn_terms, kth_distance, whitening
-from benchmarks.metrics.prior import Prior
-from benchmarks.metrics.quadrature import gaussian_nodes
-from methods.data import Images
+from benchmarks.metrics.estimators.knn import checked_draws, knn_terms, kth_distance, whitening
+from benchmarks.metrics.estimators.prior import Prior
+from benchmarks.metrics.estimators.quadrature import gaussian_nodes
+from benchmarks.metrics.trained import FEWEST, WHOLE, Estimate, Trained
+from methods.training.minibatches import Images
 
 NEEDS = ("encode", "data")
 UNIT = "nats"

@@ -6,10 +6,10 @@ The measured error is its distance to `aggregated_kl`, whose estimate or bound i
 import torch
 
 from benchmarks.errors import NotRunError
-from benchmarks.jobs.trained import Estimate, Trained
 from benchmarks.metrics import aggregated_kl
-from benchmarks.metrics.knn import knn_terms
-from benchmarks.metrics.prior import Prior
+from benchmarks.metrics.estimators.knn import knn_terms
+from benchmarks.metrics.estimators.prior import Prior
+from benchmarks.metrics.trained import Estimate, Trained
 
 NEEDS = ("encode", "data")
 UNIT = "nats"

@@ -6,11 +6,12 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from benchmarks.jobs.trained import Estimate, Trained, average, checked, log_mean_error
-from benchmarks.metrics import controls, importance_bound
-from benchmarks.metrics.annealing import Start, annealed_importance_sampling
-from benchmarks.metrics.likelihoods import likelihood_for
-from benchmarks.metrics.prior import Prior
+from benchmarks.metrics import importance_bound
+from benchmarks.metrics.estimators import controls
+from benchmarks.metrics.estimators.annealing import Start, annealed_importance_sampling
+from benchmarks.metrics.estimators.likelihoods import likelihood_for
+from benchmarks.metrics.estimators.prior import Prior
+from benchmarks.metrics.trained import Estimate, Trained, average, checked, log_mean_error
 from methods.terms import log_mean_exp
 
 NEEDS = ("decoder", "data")

@@ -4,10 +4,10 @@ from typing import Literal
 
 import torch
 
-from benchmarks.jobs.trained import Estimate, Trained, average, log_mean_error
 from benchmarks.metrics.ais import start_of
-from benchmarks.metrics.annealing import annealed_importance_sampling
-from benchmarks.metrics.likelihoods import likelihood_for
+from benchmarks.metrics.estimators.annealing import annealed_importance_sampling
+from benchmarks.metrics.estimators.likelihoods import likelihood_for
+from benchmarks.metrics.trained import Estimate, Trained, average, log_mean_error
 from methods.terms import log_mean_exp
 
 NEEDS = ("decoder", "data")

@@ -3,9 +3,9 @@
 import math
 from dataclasses import replace
 
-from benchmarks.jobs.trained import WHOLE, Estimate, Trained, average
-from benchmarks.metrics import controls
+from benchmarks.metrics.estimators import controls
 from benchmarks.metrics.nll_bound import per_image
+from benchmarks.metrics.trained import WHOLE, Estimate, Trained, average
 
 NEEDS = ("log_weight", "decoder", "encode", "data")
 UNIT = "bits/dim"

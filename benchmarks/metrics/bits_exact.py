@@ -3,9 +3,9 @@
 import math
 from dataclasses import replace
 
-from benchmarks.jobs.trained import Estimate, Trained, average
-from benchmarks.metrics import controls
+from benchmarks.metrics.estimators import controls
 from benchmarks.metrics.nll_exact import per_image
+from benchmarks.metrics.trained import Estimate, Trained, average
 
 NEEDS = ("log_prob", "data")
 UNIT = "bits/dim"

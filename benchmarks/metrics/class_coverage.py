@@ -7,8 +7,8 @@ counts for its likeliest class, so that blur, of which a classifier is unsure, i
 
 import numpy
 
-from benchmarks.jobs.trained import Estimate, Trained
-from benchmarks.metrics.scores import Judge, judged, kept_controls, noise_judged, sample_judged
+from benchmarks.metrics.estimators.scores import Judge, judged, kept_controls, noise_judged, sample_judged
+from benchmarks.metrics.trained import Estimate, Trained
 
 NEEDS = ("sample", "data", "classifier")
 UNIT = "relative to test images"

@@ -5,8 +5,8 @@ Another number than FID, which is Inception's: the two never share a column.
 
 from dataclasses import replace
 
-from benchmarks.jobs.trained import Estimate, Trained
-from benchmarks.metrics.scores import frechet_estimate
+from benchmarks.metrics.estimators.scores import frechet_estimate
+from benchmarks.metrics.trained import Estimate, Trained
 
 NEEDS = ("sample", "data", "classifier")
 UNIT = "squared distance"

@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from benchmarks.jobs.trained import Estimate, Trained
-from benchmarks.metrics.scores import sample_score
+from benchmarks.metrics.estimators.scores import sample_score
+from benchmarks.metrics.trained import Estimate, Trained
 
 NEEDS = ("sample", "data", "classifier")
 UNIT = "score, at most the number of classes"

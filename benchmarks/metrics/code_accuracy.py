@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.jobs.trained import Estimate, Trained
+from benchmarks.metrics.trained import Estimate, Trained
 
 NEEDS = ("code",)
 UNIT = "%"

@@ -9,7 +9,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from benchmarks.jobs.trained import Estimate, Trained, average
+from benchmarks.metrics.trained import Estimate, Trained, average
 
 NEEDS = ("encode", "data")
 UNIT = "standard deviation of z"

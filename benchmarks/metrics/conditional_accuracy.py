@@ -4,9 +4,9 @@ from typing import Any
 
 import torch
 
-from benchmarks.jobs.trained import Estimate, Trained
-from benchmarks.metrics import controls
-from benchmarks.metrics.scores import judged
+from benchmarks.metrics.estimators import controls
+from benchmarks.metrics.estimators.scores import judged
+from benchmarks.metrics.trained import Estimate, Trained
 
 NEEDS = ("sample_class", "data", "classifier")
 UNIT = "share"

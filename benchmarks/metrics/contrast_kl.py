@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import torch
 
-from benchmarks.jobs.trained import Estimate, Trained, average
-from benchmarks.metrics.adversary import draws_of, log_ratios
+from benchmarks.metrics.estimators.adversary import draws_of, log_ratios
+from benchmarks.metrics.trained import Estimate, Trained, average
 
 NEEDS = ("elbo_estimate", "encode", "data")
 UNIT = "nats"

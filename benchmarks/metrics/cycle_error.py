@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.errors import NotRunError
-from benchmarks.jobs.trained import Estimate, Trained, average
+from benchmarks.metrics.trained import Estimate, Trained, average
 
 NEEDS = ("translate", "data")
 UNIT = "pixels in [0, 1]"

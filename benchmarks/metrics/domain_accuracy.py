@@ -11,8 +11,8 @@ import numpy
 import torch
 
 from benchmarks.errors import NotRunError
-from benchmarks.jobs.trained import Estimate, Trained, average
-from benchmarks.metrics.scores import judged
+from benchmarks.metrics.estimators.scores import judged
+from benchmarks.metrics.trained import Estimate, Trained, average
 
 NEEDS = ("classify", "data")
 UNIT = "%"

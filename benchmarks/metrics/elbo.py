@@ -3,9 +3,9 @@
 from dataclasses import replace
 from typing import Any
 
-from benchmarks.jobs.trained import WHOLE, Estimate, Trained, average, batch_of, checked, mean_over_draws
-from benchmarks.metrics import controls
-from benchmarks.metrics.quadrature import expectation
+from benchmarks.metrics.estimators import controls
+from benchmarks.metrics.estimators.quadrature import expectation
+from benchmarks.metrics.trained import WHOLE, Estimate, Trained, average, batch_of, checked, mean_over_draws
 from methods.method import LikelihoodMethod
 
 NEEDS = ("log_weight", "data")

@@ -1,7 +1,7 @@
 """Seconds that one epoch of training takes at the measured rate (AS-VAE section 5.4: 4 hours against 44)."""
 
 from benchmarks.errors import NotRunError
-from benchmarks.jobs.trained import Estimate, Trained
+from benchmarks.metrics.trained import Estimate, Trained
 
 NEEDS = ("data",)
 UNIT = "seconds an epoch"

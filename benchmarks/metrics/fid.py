@@ -3,9 +3,9 @@
 It falls about as 1/n towards its limit, so n is part of the protocol.
 """
 
-from benchmarks.jobs.trained import Estimate, Trained
-from benchmarks.metrics.inception import CHECKSUM, inception_of
-from benchmarks.metrics.scores import frechet_estimate
+from benchmarks.metrics.estimators.inception import CHECKSUM, inception_of
+from benchmarks.metrics.estimators.scores import frechet_estimate
+from benchmarks.metrics.trained import Estimate, Trained
 
 NEEDS = ("sample", "data")
 UNIT = "squared distance"

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import torch
 
-from benchmarks.jobs.trained import Estimate, Trained, average, batch_of, checked, log_mean_error
-from benchmarks.metrics import controls
+from benchmarks.metrics.estimators import controls
+from benchmarks.metrics.trained import Estimate, Trained, average, batch_of, checked, log_mean_error
 from methods.terms import log_mean_exp
 
 NEEDS = ("log_weight", "data")

@@ -4,9 +4,9 @@ For data without a classifier of the suite (ImageNet, AS-VAE section 5.4). The w
 which fetches them; without them there is no value.
 """
 
-from benchmarks.jobs.trained import Estimate, Trained
 from benchmarks.metrics.class_coverage import judged_coverage
-from benchmarks.metrics.inception import CHECKSUM, inception_of
+from benchmarks.metrics.estimators.inception import CHECKSUM, inception_of
+from benchmarks.metrics.trained import Estimate, Trained
 
 NEEDS = ("sample", "data")
 UNIT = "relative to test images"

@@ -1,8 +1,8 @@
 """Inception score of samples by Inception (Salimans et al. 2016): mean over splits; higher is better."""
 
-from benchmarks.jobs.trained import Estimate, Trained
-from benchmarks.metrics.inception import CHECKSUM, inception_of
-from benchmarks.metrics.scores import sample_score
+from benchmarks.metrics.estimators.inception import CHECKSUM, inception_of
+from benchmarks.metrics.estimators.scores import sample_score
+from benchmarks.metrics.trained import Estimate, Trained
 
 NEEDS = ("sample", "data")
 UNIT = "score, at most 1008"

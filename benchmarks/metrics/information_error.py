@@ -7,11 +7,11 @@ adaptive contrast log r(z|x) - log p(z) is added to what the adversary says.
 import torch
 from torch import Tensor
 
-from benchmarks.jobs.trained import Estimate, Trained, average
-from benchmarks.metrics.adversary import draws_of, log_ratios
+from benchmarks.metrics.estimators.adversary import draws_of, log_ratios
+from benchmarks.metrics.estimators.prior import Prior
 from benchmarks.metrics.log_likelihood import log_joint
 from benchmarks.metrics.posterior_kl import log_evidence
-from benchmarks.metrics.prior import Prior
+from benchmarks.metrics.trained import Estimate, Trained, average
 
 NEEDS = ("elbo_estimate", "decoder", "encode", "latent_2d", "data")
 UNIT = "nats"

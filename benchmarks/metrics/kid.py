@@ -1,8 +1,8 @@
 """Kernel distance of Inception's features of samples and of training images (Binkowski et al. 2018); lower: better."""
 
-from benchmarks.jobs.trained import Estimate, Trained
-from benchmarks.metrics.inception import CHECKSUM, inception_of
-from benchmarks.metrics.scores import kernel_estimate
+from benchmarks.metrics.estimators.inception import CHECKSUM, inception_of
+from benchmarks.metrics.estimators.scores import kernel_estimate
+from benchmarks.metrics.trained import Estimate, Trained
 
 NEEDS = ("sample", "data")
 UNIT = "squared distance"

@@ -3,8 +3,8 @@
 import torch
 
 from benchmarks.errors import NotRunError
-from benchmarks.jobs.trained import Estimate, Trained, average
-from benchmarks.metrics.quadrature import posterior_of
+from benchmarks.metrics.estimators.quadrature import posterior_of
+from benchmarks.metrics.trained import Estimate, Trained, average
 
 NEEDS = ("log_density", "problem")
 UNIT = "nats"

@@ -3,10 +3,10 @@
 import torch
 
 from benchmarks.errors import NotRunError
-from benchmarks.jobs.materials import seed_of
-from benchmarks.jobs.trained import Estimate, Trained, average
+from benchmarks.metrics.estimators.quadrature import posterior_of
 from benchmarks.metrics.kl_to_posterior import has_density
-from benchmarks.metrics.quadrature import posterior_of
+from benchmarks.metrics.trained import Estimate, Trained, average
+from methods.training.seeds import seed_of
 
 NEEDS = ("encode", "problem")
 UNIT = "nats"

@@ -5,10 +5,10 @@ The paper's p are HMC draws; ours are exact ones, unless `reference` is hmc.
 
 from typing import Literal
 
-from benchmarks.jobs.trained import Estimate, Trained
 from benchmarks.metrics import kl_from_posterior
+from benchmarks.metrics.estimators.knn import knn_terms
 from benchmarks.metrics.kl_to_posterior import DRAWS, draws_of, has_density
-from benchmarks.metrics.knn import knn_terms
+from benchmarks.metrics.trained import Estimate, Trained
 
 NEEDS = ("encode", "problem")
 UNIT = "nats"

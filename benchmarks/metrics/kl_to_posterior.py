@@ -3,7 +3,8 @@
 Of a q with a density, `kl_exact`. Of a q that only draws, -H(q) - E_q log p with the entropy by k nearest neighbours of
 the whitened draws. That entropy is too high by an amount that depends on q; at as many exact draws of p, whose KL is 0,
 it is measured, and the truth is taken to lie between the estimate and the estimate less that amount
-give or take 0.05 nats and the noise of the draws (`python -m benchmarks.metrics.errors` shows where this was measured).
+give or take 0.05 nats and the noise of the draws, as
+`python -m benchmarks.metrics.measured_errors` measures it.
 """
 
 from dataclasses import replace
@@ -12,10 +13,10 @@ import numpy
 import torch
 
 from benchmarks.errors import NotRunError
-from benchmarks.jobs.trained import Estimate, Trained
 from benchmarks.metrics import kl_exact
-from benchmarks.metrics.knn import log_densities
-from benchmarks.metrics.quadrature import posterior_of
+from benchmarks.metrics.estimators.knn import log_densities
+from benchmarks.metrics.estimators.quadrature import posterior_of
+from benchmarks.metrics.trained import Estimate, Trained
 
 NEEDS = ("encode", "problem")
 UNIT = "nats"

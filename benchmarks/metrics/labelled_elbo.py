@@ -6,8 +6,8 @@ from dataclasses import replace
 import torch
 
 from benchmarks.errors import NotRunError
-from benchmarks.jobs.trained import Estimate, Trained, average, batch_of
-from benchmarks.metrics import controls
+from benchmarks.metrics.estimators import controls
+from benchmarks.metrics.trained import Estimate, Trained, average, batch_of
 
 NEEDS = ("labelled_log_weight", "data")
 UNIT = "nats"

@@ -3,8 +3,8 @@
 import numpy
 import torch
 
-from benchmarks.jobs.trained import Estimate, Trained
-from methods.files import write_arrays
+from benchmarks.metrics.trained import Estimate, Trained
+from methods.training.atomic_files import write_arrays
 
 NEEDS = ("encode", "data")
 UNIT = "codes"

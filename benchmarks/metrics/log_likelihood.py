@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from benchmarks.errors import NotRunError
-from benchmarks.jobs.trained import Estimate, Trained, average
-from benchmarks.metrics import controls
-from benchmarks.metrics.prior import Prior
-from benchmarks.metrics.quadrature import trapezoid as quadrature
+from benchmarks.metrics.estimators import controls
+from benchmarks.metrics.estimators.prior import Prior
+from benchmarks.metrics.estimators.quadrature import trapezoid as quadrature
+from benchmarks.metrics.trained import Estimate, Trained, average
 from methods.terms import softplus
 
 NEEDS = ("decoder", "latent_2d", "data")

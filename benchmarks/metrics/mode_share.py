@@ -7,8 +7,8 @@ mode on one side and for one blob around 0, which a share of tau > 0 takes for b
 import numpy
 
 from benchmarks.errors import NotRunError
-from benchmarks.jobs.trained import Estimate, Trained
 from benchmarks.metrics.kl_to_posterior import draws_of
+from benchmarks.metrics.trained import Estimate, Trained
 
 NEEDS = ("encode", "problem")
 UNIT = "share of q"

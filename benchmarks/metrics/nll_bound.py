@@ -5,8 +5,8 @@ from dataclasses import replace
 
 from torch import Tensor
 
-from benchmarks.jobs.trained import WHOLE, Estimate, Trained, average, batch_of, mean_over_draws
-from benchmarks.metrics import controls
+from benchmarks.metrics.estimators import controls
+from benchmarks.metrics.trained import WHOLE, Estimate, Trained, average, batch_of, mean_over_draws
 from methods.terms import sample_with_log_prob
 
 NEEDS = ("log_weight", "decoder", "encode", "data")

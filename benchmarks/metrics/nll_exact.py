@@ -5,8 +5,8 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from benchmarks.jobs.trained import Estimate, Trained, average
-from benchmarks.metrics import controls
+from benchmarks.metrics.estimators import controls
+from benchmarks.metrics.trained import Estimate, Trained, average
 
 NEEDS = ("log_prob", "data")
 UNIT = "nats"

@@ -2,9 +2,9 @@
 
 import numpy
 
-from benchmarks.jobs.trained import Estimate, Trained
 from benchmarks.metrics.kl_to_posterior import draws_of
-from methods.files import write_arrays
+from benchmarks.metrics.trained import Estimate, Trained
+from methods.training.atomic_files import write_arrays
 
 NEEDS = ("encode", "problem")
 UNIT = "draws"

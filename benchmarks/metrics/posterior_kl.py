@@ -12,12 +12,12 @@ import torch
 from torch import Tensor
 
 from benchmarks.errors import NotRunError
-from benchmarks.jobs.trained import Estimate, Trained, average
-from benchmarks.metrics.adversary import draws_of, log_ratios
-from benchmarks.metrics.knn import log_densities
+from benchmarks.metrics.estimators.adversary import draws_of, log_ratios
+from benchmarks.metrics.estimators.knn import log_densities
+from benchmarks.metrics.estimators.prior import Prior
+from benchmarks.metrics.estimators.quadrature import expectation
 from benchmarks.metrics.log_likelihood import HALVINGS, log_joint, on_grid, reach_of
-from benchmarks.metrics.prior import Prior
-from benchmarks.metrics.quadrature import expectation
+from benchmarks.metrics.trained import Estimate, Trained, average
 from methods.avb import AVB
 from methods.terms import LOG_2PI
 

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from benchmarks.jobs.trained import Estimate, Trained
-from benchmarks.metrics.scores import judged, score_estimate
+from benchmarks.metrics.estimators.scores import judged, score_estimate
+from benchmarks.metrics.trained import Estimate, Trained
 
 NEEDS = ("classify", "data")
 UNIT = "score, at most the number of classes"

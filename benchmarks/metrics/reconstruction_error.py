@@ -4,9 +4,9 @@ from dataclasses import replace
 
 from torch import Tensor
 
-from benchmarks.jobs.trained import WHOLE, Estimate, Trained, average, mean_over_draws
-from benchmarks.metrics import controls
-from benchmarks.metrics.quadrature import expectation
+from benchmarks.metrics.estimators import controls
+from benchmarks.metrics.estimators.quadrature import expectation
+from benchmarks.metrics.trained import WHOLE, Estimate, Trained, average, mean_over_draws
 
 NEEDS = ("decoder", "encode", "data")
 UNIT = "nats per pixel"

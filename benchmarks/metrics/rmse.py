@@ -7,7 +7,7 @@ detail is the error of a sub-pixel on the scale 0 to 255. They differ by the fac
 import torch
 from torch import Tensor
 
-from benchmarks.jobs.trained import Estimate, Trained
+from benchmarks.metrics.trained import Estimate, Trained
 
 NEEDS = ("reconstruct", "data")
 UNIT = "norm, pixels in [0, 1]"

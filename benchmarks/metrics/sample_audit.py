@@ -11,8 +11,8 @@ from scipy.stats import rankdata
 from sklearn.neighbors import NearestNeighbors
 
 from benchmarks.errors import NotRunError
-from benchmarks.jobs.trained import Estimate, Trained
-from benchmarks.metrics.scores import judged
+from benchmarks.metrics.estimators.scores import judged
+from benchmarks.metrics.trained import Estimate, Trained
 
 NEEDS = ("sample", "data")
 UNIT = "share"

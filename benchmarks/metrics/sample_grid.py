@@ -5,8 +5,8 @@ from typing import Any
 import torch
 
 from benchmarks.errors import NotRunError
-from benchmarks.jobs.trained import Estimate, Trained
-from methods.files import write_arrays
+from benchmarks.metrics.trained import Estimate, Trained
+from methods.training.atomic_files import write_arrays
 
 NEEDS = ("sample", "data")
 UNIT = "images"

@@ -2,7 +2,7 @@
 
 import time
 
-from benchmarks.jobs.trained import Estimate, Trained
+from benchmarks.metrics.trained import Estimate, Trained
 
 NEEDS = ("sample", "data")
 UNIT = "seconds an image"

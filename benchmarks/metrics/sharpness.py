@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from benchmarks.errors import NotRunError
-from benchmarks.jobs.trained import Estimate, Trained
-from benchmarks.metrics import controls
+from benchmarks.metrics.estimators import controls
+from benchmarks.metrics.trained import Estimate, Trained
 
 NEEDS = ("sample", "data")
 UNIT = "relative to test images"

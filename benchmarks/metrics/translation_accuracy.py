@@ -9,9 +9,9 @@ from typing import Any
 import torch
 
 from benchmarks.errors import NotRunError
-from benchmarks.jobs.trained import Estimate, Trained, average
-from benchmarks.metrics import controls
-from benchmarks.metrics.scores import judged
+from benchmarks.metrics.estimators import controls
+from benchmarks.metrics.estimators.scores import judged
+from benchmarks.metrics.trained import Estimate, Trained, average
 
 NEEDS = ("translate", "data", "classifier")
 UNIT = "%"

@@ -10,7 +10,7 @@ from typing import Any
 import numpy
 import torch
 
-from benchmarks.jobs.trained import Estimate, Trained
+from benchmarks.metrics.trained import Estimate, Trained
 
 NEEDS = ("code_units", "data")
 UNIT = "R^2"

@@ -11,7 +11,7 @@ import torch
 from scipy.stats import spearmanr
 
 from benchmarks.errors import NotRunError
-from benchmarks.jobs.trained import Estimate, Trained, batch_of, mean_over_draws
+from benchmarks.metrics.trained import Estimate, Trained, batch_of, mean_over_draws
 
 NEEDS = ("log_weight", "data")
 UNIT = "rank correlation"

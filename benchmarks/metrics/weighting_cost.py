@@ -12,10 +12,10 @@ import numpy
 import torch
 
 from benchmarks.errors import NotRunError
-from benchmarks.jobs.trained import Estimate, Trained, batch_of
-from methods.game import Batch, gradient
+from benchmarks.metrics.trained import Estimate, Trained, batch_of
 from methods.gan import EqualWeights
 from methods.method import Method
+from methods.training.game import Batch, gradient
 
 NEEDS = ("sample", "data")
 UNIT = "%"

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pandas
 
-from benchmarks.records import Contract, read
+from benchmarks.plan.suite import Suite
 from benchmarks.report.compare import number
 from benchmarks.report.faults import Faults
 from benchmarks.statistics.differences import RULE, Difference, differences
-from benchmarks.suite import Suite
-from methods.files import DamagedError
+from benchmarks.store.records import Contract, read
+from methods.training.atomic_files import DamagedError
 
 
 def interval(found: Difference) -> str:

@@ -9,18 +9,18 @@ from typing import NamedTuple
 
 import pandas
 
-from benchmarks import catalogue
-from benchmarks.config import Cell as Address
-from benchmarks.config import Quantity, Table
+from benchmarks.config import declarations
+from benchmarks.config.models import Cell as Address
+from benchmarks.config.models import Quantity, Table
+from benchmarks.config.published import Published, published_values
 from benchmarks.errors import SuiteError
-from benchmarks.published import Published, published_values
-from benchmarks.report.frame import PENDING
+from benchmarks.jobs.collect import PENDING
+from benchmarks.plan.suite import Suite
 from benchmarks.statistics import verdicts
 from benchmarks.statistics.inference import quantile, spread_of
 from benchmarks.statistics.quantities import at_chance, number_in, seeds_of, step_of
 from benchmarks.statistics.rankings import places
 from benchmarks.statistics.setting import Setting, setting_of
-from benchmarks.suite import Suite
 
 ERRORS, ROUNDING = 3, 1e-4  # standard errors by which a bound is beyond an estimate; nats of float32 in each
 MARKS = {"lower bound": "≥", "upper bound": "≤", "estimate": "≈", "impossible": "!"}
@@ -168,7 +168,7 @@ def rank(suite: Suite, frame: pandas.DataFrame, cells: Iterable[Cell]) -> None:
                 continue
             groups.setdefault((cell.metric, cell.protocol, suite.run(cell.run).fraction), []).append(cell)
     for (metric, *_), group in groups.items():
-        better = catalogue.metrics()[metric].literals.get("better", "neither")
+        better = declarations.metrics()[metric].literals.get("better", "neither")
         if better == "neither" or len({cell.run for cell in group}) < 2:
             continue
         seeds = [seeds_of(frame, Quantity(run=cell.run, metric=metric)) for cell in group]
@@ -186,7 +186,7 @@ def log_density(suite: Suite, run: str, metric: str) -> tuple[str, float]:
 
     Of pixels that are no 8-bit levels, masses are densities.
     """
-    says, dataset = catalogue.metrics()[metric].literals, suite.dataset_of(run)[1]
+    says, dataset = declarations.metrics()[metric].literals, suite.dataset_of(run)[1]
     per_dimension = math.prod(dataset.x_shape) * math.log(2) if says["unit"] == "bits/dim" else 1.0
     if not says.get("quantity") or not per_dimension:
         return "", 0.0
@@ -219,7 +219,7 @@ def log_densities(suite: Suite, rows: pandas.DataFrame) -> tuple[list[LogDensity
             estimates.append(found._replace(nats=details["annealed"], error=error))
             bounds.append(found)
         else:
-            kind = catalogue.metrics()[metric].literals["kind"]
+            kind = declarations.metrics()[metric].literals["kind"]
             (bounds if kind.endswith("bound") else estimates).append(found)
     return bounds, estimates
 
@@ -233,7 +233,7 @@ def beyond(suite: Suite, frame: pandas.DataFrame, run: str, metric: str) -> dict
     if not log_density(suite, run, metric)[0]:
         return {}
     rows = frame.loc[(frame.run == run) & frame.final & (frame.status == "ok")].reindex(columns=with_reach(frame))
-    rows = rows.loc[rows.metric.isin(catalogue.metrics())].astype({"value": float, "standard_error": float})
+    rows = rows.loc[rows.metric.isin(declarations.metrics())].astype({"value": float, "standard_error": float})
     found = {}
     for seed, of_seed in rows.groupby("seed"):
         for bound, estimate in product(*log_densities(suite, of_seed)):
@@ -275,9 +275,9 @@ def fill(suite: Suite, frame: pandas.DataFrame, run: str, metric: str, row: Addr
     if first.images and suite.run(run).fraction < 1:
         labelled = f", {int(first.labelled_images)} of them labelled" if suite.run(run).rest == "unlabelled" else ""
         cell.caveats = [*cell.caveats, f"n = {int(first.images)} images{labelled}"]
-    cell.bias = catalogue.metrics()[metric].literals.get("bias", "")
+    cell.bias = declarations.metrics()[metric].literals.get("bias", "")
     cell.kind, cell.unit, cell.protocol = first.kind, first.unit, first.protocol
-    usual = catalogue.metrics()[metric].literals.get("kind", "estimate")
+    usual = declarations.metrics()[metric].literals.get("kind", "estimate")
     kinds = set(good.kind) - {usual}  # of one seed, then of the mean
     cell.kind = "impossible" if "impossible" in kinds else next(iter(sorted(kinds)), usual)
     cell.images = None if pandas.isna(first.n) else int(first.n)
@@ -336,7 +336,7 @@ def refuse_mixture(name: str, cells) -> None:
                 f"table {name}: {cell.metric} mixes the protocols {protocols[cell.metric]!r} and "
                 f"{cell.protocol!r}; evaluate again with one"
             )
-        if catalogue.metrics()[cell.metric].literals.get("likelihood"):
+        if declarations.metrics()[cell.metric].literals.get("likelihood"):
             other = images.setdefault(cell.run, cell)
             if other.images != cell.images:
                 raise SuiteError(

@@ -11,9 +11,9 @@ from pathlib import Path
 import pandas
 from markupsafe import Markup
 
+from benchmarks.config.method_cards import FIELDS, described
+from benchmarks.plan.suite import Suite
 from benchmarks.report.tables import LATEX
-from benchmarks.suite import Suite
-from benchmarks.systems import FIELDS, described
 
 NAME = "unifying-table-1"
 TITLE = "Unifying, Table 1: correspondence between the approaches in the paper's formulation"

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from benchmarks.errors import SuiteError, first_line
-from benchmarks.look.rendered import NAME, Rendered
-from benchmarks.records import read
-from methods.files import DamagedError, WriteError
+from benchmarks.plan.rendered import NAME, Rendered
+from benchmarks.store.records import read
+from methods.training.atomic_files import DamagedError, WriteError
 
 T = TypeVar("T")
 OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)  # no fault of what was being made

@@ -1,4 +1,4 @@
-"""The papers' figures from records and artefacts: each function is a `kind` in benchmarks/figures/*.yml."""
+"""The papers' figures from records and artefacts: each function is a `kind` in benchmarks/papers/*/figures.yml."""
 
 import textwrap
 from collections.abc import Callable
@@ -15,12 +15,12 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure as Drawing
 from scipy.stats import gaussian_kde
 
-from benchmarks.config import Figure
+from benchmarks.config.models import Figure
 from benchmarks.errors import NotRunError
+from benchmarks.plan.suite import Suite
 from benchmarks.report.faults import Faults
 from benchmarks.report.schematics import SCHEMATICS
-from benchmarks.suite import Suite
-from methods.files import read_arrays
+from methods.training.atomic_files import read_arrays
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 plt.rcParams.update({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "svg.hashsalt": "vgbench"})

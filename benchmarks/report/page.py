@@ -13,11 +13,12 @@ import pandas
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from benchmarks.catalogue import ROOT
-from benchmarks.config import load_yaml
-from benchmarks.look import rendered
-from benchmarks.look.rendered import Rendered
-from benchmarks.records import Reference, read, write
+from benchmarks.config.declarations import ROOT
+from benchmarks.config.models import load_yaml
+from benchmarks.jobs.collect import load
+from benchmarks.plan import rendered
+from benchmarks.plan.rendered import Rendered
+from benchmarks.plan.suite import Suite
 from benchmarks.report import (
     against,
     compare,
@@ -30,14 +31,13 @@ from benchmarks.report import (
 )
 from benchmarks.report.compare import Cell
 from benchmarks.report.faults import Faults, staged
-from benchmarks.report.frame import load
 from benchmarks.report.slugs import slug
 from benchmarks.statistics import claims, power, rankings, verdicts
 from benchmarks.statistics.claims import Outcome
 from benchmarks.statistics.setting import stand_ins
-from benchmarks.suite import Suite
+from benchmarks.store.records import Reference, read, write
 
-TEMPLATES = ROOT / "benchmarks" / "templates"
+TEMPLATES = Path(__file__).parent / "templates"
 KINDS = {  # verdict -> its class, sign and short word; anything else is what no number was compared for
     "reproduced": ("good", "✓", "reproduced"),
     "close": ("near", "≈", "close"),
@@ -85,7 +85,7 @@ def in_order(counts: dict[str, int], order: tuple[str, ...]) -> dict[str, int]:
 
 def papers(suite: Suite, grids: dict[str, list[list[Cell]]], outcomes: list[Outcome], more: Markup) -> list[Paper]:
     """Tables, figures and claims by paper; a user's own runs come first."""
-    known = load_yaml(ROOT / "benchmarks" / "reference" / "papers.yml")
+    known = load_yaml(ROOT / "benchmarks" / "papers" / "papers.yml")
     found: dict[str, Paper] = {}
 
     def of(name: str) -> Paper:

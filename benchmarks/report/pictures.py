@@ -12,10 +12,10 @@ import pandas
 from PIL import Image
 
 from benchmarks.errors import NotRunError
+from benchmarks.plan.suite import Suite
 from benchmarks.report.faults import Faults
 from benchmarks.report.figures import artefact, tile
 from benchmarks.report.slugs import slug
-from benchmarks.suite import Suite
 
 WIDTH, HEIGHT = 240, 72
 POINTS = 100  # of a curve: more than its pixels show

@@ -9,10 +9,10 @@ from matplotlib.path import Path as Curve
 from matplotlib.textpath import TextPath
 from scipy.optimize import isotonic_regression
 
-from benchmarks import catalogue
-from benchmarks.config import Run
+from benchmarks.config import declarations
+from benchmarks.config.method_cards import described, known
+from benchmarks.config.models import Run
 from benchmarks.errors import SuiteError
-from benchmarks.systems import described, known
 
 
 @dataclass
@@ -25,7 +25,7 @@ class Graph:
     @classmethod
     def of(cls, runs: Mapping[str, Run]) -> "Graph":
         """Every class of methods/ and every method of these runs that declares or has a relation."""
-        related, every = described("relations", runs), catalogue.classes() | known(runs)
+        related, every = described("relations", runs), declarations.classes() | known(runs)
         edges = [(n, other, kind) for n, d in related.items() for other, kind in d.literals["relations"].items()]
         used = sorted({name for a, b, _ in edges for name in (a, b)})
         return cls({n: every[n].literals.get("correspondence", {}).get("name", n) for n in used}, edges)

@@ -13,12 +13,12 @@ from typing import Any
 
 import pandas
 
-from benchmarks import catalogue, systems
+from benchmarks.config import declarations, method_cards
+from benchmarks.plan.suite import Suite
 from benchmarks.report import compare, pictures
 from benchmarks.report.compare import Cell
 from benchmarks.report.faults import Faults
 from benchmarks.statistics.setting import setting_of
-from benchmarks.suite import Suite
 
 
 @dataclass
@@ -198,9 +198,9 @@ def verdicts(grids: dict[str, list[list[Cell]]]) -> dict[str, Counter[str]]:
     return found
 
 
-def text_of(declared: catalogue.Declared) -> tuple[str, int]:
+def text_of(declared: declarations.Declared) -> tuple[str, int]:
     """The docstring of the class (of its file if it has none), and the line where the class begins."""
-    tree = catalogue.parse(declared.path)
+    tree = declarations.parse(declared.path)
     node = next(n for n in tree.body if isinstance(n, ast.ClassDef) and n.name == declared.name)
     return inspect.cleandoc(ast.get_docstring(node) or ast.get_docstring(tree) or ""), node.lineno
 
@@ -216,14 +216,14 @@ def cards(suite: Suite) -> dict[str, dict[str, Any]]:
         says = declared.literals
         text, line = text_of(declared)
         found[name] = {
-            "title": systems.first_line(declared.path),
+            "title": method_cards.first_line(declared.path),
             "text": text,
             "paper": says.get("paper", ""),
             "equations": says.get("equations", ""),
             "players": says.get("player_names", ()),
             "provides": [*declared.provides(), *(f"what its {part} does" for part in says.get("wraps", ()))],
-            "relations": [(systems.RELATIONS[kind], other) for other, kind in says.get("relations", {}).items()],
-            "place": f"{systems.place(declared.path)}:{line}",
+            "relations": [(method_cards.RELATIONS[kind], other) for other, kind in says.get("relations", {}).items()],
+            "place": f"{method_cards.place(declared.path)}:{line}",
             "runs": runs,
         }
     return found

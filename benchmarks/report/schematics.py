@@ -13,10 +13,10 @@ from matplotlib.patches import FancyArrowPatch
 from scipy.special import log_expit
 from scipy.stats import norm
 
-from benchmarks.config import Figure, Strict, validated
+from benchmarks.config.method_cards import RELATIONS
+from benchmarks.config.models import Figure, Strict, validated
+from benchmarks.plan.suite import Suite
 from benchmarks.report.relations import Graph, Layout
-from benchmarks.suite import Suite
-from benchmarks.systems import RELATIONS
 
 Array = numpy.ndarray
 BLUE, RED, GREEN, GREY = "#0072b2", "#d55e00", "#009e73", "#888888"

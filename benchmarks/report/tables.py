@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pandas
 
-from benchmarks.config import Table
+from benchmarks.config.models import Table
+from benchmarks.plan.suite import Suite
 from benchmarks.report.compare import Cell, joined, number, runs_of
 from benchmarks.statistics.setting import stand_ins
 from benchmarks.statistics.verdicts import VERDICTS
-from benchmarks.suite import Suite
 
 LATEX = str.maketrans({"%": r"\%", "_": r"\_", "&": r"\&", "#": r"\#", "~": r"\textasciitilde{}"})
 

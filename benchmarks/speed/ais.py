@@ -10,10 +10,10 @@ import time
 import torch
 from torch import nn
 
-from benchmarks.metrics.annealing import Start, State, Steps, run_chain, schedule
-from benchmarks.metrics.likelihoods import likelihood_for
-from methods.decoders import BernoulliDecoder
-from methods.networks import MLP, DeconvStack
+from benchmarks.metrics.estimators.annealing import Start, State, Steps, run_chain, schedule
+from benchmarks.metrics.estimators.likelihoods import likelihood_for
+from methods.networks.bodies import MLP, DeconvStack
+from methods.networks.decoders import BernoulliDecoder
 
 
 def decoders() -> dict[str, tuple[nn.Module, tuple[int, ...]]]:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import yaml
 
-from benchmarks.catalogue import ROOT
+from benchmarks.config.declarations import ROOT
 
 
 def many_runs(count: int, seeds: int) -> dict[str, dict]:

@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy
 import torch
 
-from benchmarks.commands.common import tune_process
+from benchmarks.cli.common import tune_process
+from benchmarks.plan.suite import Suite
 from benchmarks.speed.plain import use_defaults
-from benchmarks.suite import Suite
 
 RUNS = ("dcgan-cifar10", "asvae-cifar10")
 WAYS = ("plain", "float32", "bfloat16", "compiled")
@@ -29,8 +29,8 @@ METRICS = ("classifier_fid", "classifier_score", "bits_bound", "rmse")
 def trainer_of(run: str, way: str, size: str, folder: Path):
     """A trainer of quick's run on random images, its method built as the suite builds it."""
     from benchmarks.jobs.materials import build
-    from methods.data import Images
-    from methods.train import Trainer, settings_from
+    from methods.training.minibatches import Images
+    from methods.training.trainer import Trainer, settings_from
 
     suite = Suite("quick")
     specification = suite.specification(run) | {"components": suite.components(run, size)}
@@ -63,9 +63,9 @@ def rate(run: str, way: str, size: str) -> tuple[float, float]:
 
 def scores(run: str, seeds: int) -> None:
     """Quick's metrics of float32 and bf16 trainings, seed by seed, and the mean paired difference."""
-    from benchmarks import catalogue
-    from benchmarks.jobs import evaluate, execute
-    from benchmarks.machine.host import data_root
+    from benchmarks.config import declarations
+    from benchmarks.hardware.host import data_root
+    from benchmarks.jobs import evaluate, training
 
     tune_process(2)
     suite, found = Suite("quick"), {}
@@ -76,11 +76,11 @@ def scores(run: str, seeds: int) -> None:
             specification["train"] = {**specification["train"], "precision": precision}
             with tempfile.TemporaryDirectory() as name:
                 folder, references = Path(name), Path("results/quick/references")
-                record = execute.train(specification, seed, "quick", folder, root=data_root(None))
+                record = training.train(specification, seed, "quick", folder, root=data_root(None))
                 trained = evaluate.open_trained(record, folder, data_root(None), references, torch.device("cpu"))
                 for metric in metrics:
                     options = suite.metric_options(run)[metric]["options"]
-                    result = evaluate.run_metric(catalogue.metrics()[metric], trained, options, record.steps, seed)
+                    result = evaluate.run_metric(declarations.metrics()[metric], trained, options, record.steps, seed)
                     found[metric, precision, seed] = numpy.nan if result.value is None else result.value
     for metric in metrics:
         a, b = (numpy.array([found[metric, p, s] for s in range(seeds)]) for p in ("float32", "bfloat16"))

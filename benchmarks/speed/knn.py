@@ -9,7 +9,7 @@ import time
 import numpy
 from scipy.spatial import KDTree
 
-from benchmarks.metrics.knn import knn_kl
+from benchmarks.metrics.estimators.knn import knn_kl
 
 
 def tree_kl(p: numpy.ndarray, q: numpy.ndarray, k: int = 3) -> float:

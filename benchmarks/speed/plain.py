@@ -3,10 +3,10 @@
 import torch
 from torch import nn
 
-from methods import networks
+from methods.networks import bodies
 
 
 def use_defaults() -> None:
-    """Undo, in this process, what `methods.networks` does for speed; results differ by rounding only."""
-    networks.LAYOUT = torch.contiguous_format
-    networks.UpConv.forward = nn.ConvTranspose2d.forward  # type: ignore[method-assign]
+    """Undo, in this process, what `methods.networks.bodies` does for speed; results differ by rounding only."""
+    bodies.LAYOUT = torch.contiguous_format
+    bodies.UpConv.forward = nn.ConvTranspose2d.forward  # type: ignore[method-assign]

@@ -20,14 +20,13 @@ import numpy
 import torch
 from torch import nn
 
-from benchmarks.commands.common import tune_process
+from benchmarks.cli.common import tune_process
 from benchmarks.speed.plain import use_defaults
-from methods import networks
-from methods.data import Images
-from methods.decoders import BernoulliDecoder
-from methods.encoders import GaussianEncoder
-from methods.networks import MLP, Body, ConvStack, DeconvStack
-from methods.train import Settings, Trainer
+from methods.networks.bodies import MLP, Body, ConvStack, DeconvStack, lay_out
+from methods.networks.decoders import BernoulliDecoder
+from methods.networks.encoders import GaussianEncoder
+from methods.training.minibatches import Images
+from methods.training.trainer import Settings, Trainer
 from methods.vae import VAE
 
 BATCH = 128
@@ -52,7 +51,7 @@ def loop_rate(name: str, pixels: torch.Tensor, plain: bool) -> float:
     """Images per second of our loop over one epoch, after a warm-up."""
     x_shape, precision, n = NETWORKS[name][:3]
     encoder, decoder = bodies(name)
-    method = networks.lay_out(VAE(GaussianEncoder(32, encoder), BernoulliDecoder(x_shape, 32, decoder)))
+    method = lay_out(VAE(GaussianEncoder(32, encoder), BernoulliDecoder(x_shape, 32, decoder)))
     settings = Settings(n // BATCH, BATCH, 1e-3, precision="float32" if plain else precision)
     with tempfile.TemporaryDirectory() as folder:
         trainer = Trainer(method, Images(pixels), settings, Path(folder), 0)

@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 
 import pandas
 
-from benchmarks import catalogue
-from benchmarks.config import Claim, Quantity
+from benchmarks.config import declarations
+from benchmarks.config.models import Claim, Quantity
+from benchmarks.plan.suite import Suite
 from benchmarks.statistics.inference import LEVEL, Seeds, contrast, holm, shifted, spread_test, within
 from benchmarks.statistics.quantities import at_chance, limits_of, rows_of, seeds_of, unlike_data
 from benchmarks.statistics.setting import setting_of
-from benchmarks.suite import Suite
 
 RULE = (
     "Welch's t test over training seeds, two-sided: supported or contradicted are together wrong in at most 5 % "
@@ -82,7 +82,7 @@ def beside(frame: pandas.DataFrame, claim: Claim) -> list[str]:
     """What to know of the numbers that the claim rests on: how far they can be off (AIS: BDMC's gap), or cannot be."""
     lines = [claim.note] if claim.note else []
     for quantity in claim.quantities():
-        declared = catalogue.metrics().get(quantity.metric)
+        declared = declarations.metrics().get(quantity.metric)
         metric = declared.literals.get("beside") if declared else None
         for run in quantity.runs() if metric else ():
             rows = rows_of(frame, run, str(metric))

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 import pandas
 
-from benchmarks import catalogue
-from benchmarks.config import Quantity
+from benchmarks.config import declarations
+from benchmarks.config.models import Quantity
+from benchmarks.plan.suite import Suite
 from benchmarks.statistics.inference import LEVEL, Seeds, contrast, holm, image_variance, quantile, within
 from benchmarks.statistics.quantities import at_chance, number_in, rows_of, seeds_of
-from benchmarks.suite import Suite
 
 RULE = (
     "Ours minus the baseline, by the test of claims: Welch's, two-sided, over training seeds, corrected by Holm for "
@@ -79,10 +79,6 @@ def measure(found: Difference, frame: pandas.DataFrame, run: str, other: str) ->
         found.verdict, found.reason = "no test", f"protocols differ: {protocols[0][0]}, {protocols[1][0]}"
         return
     quantities = [Quantity(run=name, metric=found.metric) for name in (run, other)]
-    chance = [at_chance(frame, quantity) for quantity in quantities]
-    if all(chance):
-        found.verdict, found.reason = "no test", f"both at chance: {'; '.join(chance)}"
-        return
     ours, theirs = (seeds_of(frame, quantity) for quantity in quantities)
     found.seeds = min(len(ours), len(theirs))
     found.difference = float(ours.values.mean() - theirs.values.mean())
@@ -90,15 +86,18 @@ def measure(found: Difference, frame: pandas.DataFrame, run: str, other: str) ->
     if not isinstance(test, str):
         found.low, found.high = test.interval
         found.p = min(within(test, 0.0, math.inf))
-        return
-    found.reason = test
-    if found.seeds == 1:
+    elif found.seeds > 1:
+        found.reason = test
+    else:
         found.reason = "one seed decides nothing"
         half = of_one_seed(ours, theirs, rows)
         if math.isfinite(half):
             found.low, found.high = found.difference - half, found.difference + half
         else:
             found.reason += ", evaluation error unknown"
+    chance = [at_chance(frame, quantity) for quantity in quantities]
+    if all(chance):
+        found.verdict, found.reason, found.p = "no test", f"both at chance: {'; '.join(chance)}", None
 
 
 def decide(column: list[Difference]) -> None:
@@ -108,7 +107,7 @@ def decide(column: list[Difference]) -> None:
         found.corrected = p
         if p >= LEVEL:
             continue
-        better = str(catalogue.metrics()[found.metric].literals.get("better"))
+        better = str(declarations.metrics()[found.metric].literals.get("better"))
         larger = (found.difference or 0) > 0
         words = {"higher": ("better", "worse"), "lower": ("worse", "better")}.get(better, ("larger", "smaller"))
         found.verdict = words[0] if larger else words[1]

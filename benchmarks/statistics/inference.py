@@ -164,9 +164,7 @@ def contrast(one: Seeds, other: Seeds | None = None, pair: bool = False) -> Cont
     if least < 2:
         return ("no seeds", "one seed")[least]
     parts = [(group.spread**2 / len(group), len(group) - 1.0) for group in groups]
-    # what is 0 by construction (the KL of a Gaussian to the nearest one) need not vary, beside what does
-    still = [not variance and bool(group.values.any()) for group, (variance, _) in zip(groups, parts, strict=True)]
-    if any(still) or not sum(variance for variance, _ in parts):
+    if not sum(variance for variance, _ in parts):
         return "the seeds do not vary, though the metric has no least step: they are no independent trainings"
     parts.append((image_variance(one, other), math.inf))
     error, degrees = satterthwaite(parts)
@@ -202,7 +200,7 @@ def spread_test(one: Seeds, other: Seeds) -> tuple[float, float]:
     found: list[tuple[float, bool]] = []  # (p, whether the first is the less stable)
     if min(len(one), len(other)) >= 3:
         deviations = [Seeds.of((group.values - group.values.median()).abs(), group.step) for group in (one, other)]
-        test = contrast(*deviations)
+        test = contrast(deviations[0], deviations[1])
         if not isinstance(test, str):
             found.append((min(within(test, 0.0, math.inf)), test.value > 0))
     if one.diverged or other.diverged:

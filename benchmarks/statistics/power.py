@@ -9,13 +9,13 @@ from typing import Any
 import pandas
 from scipy import optimize
 
-from benchmarks.config import Claim, Quantity
-from benchmarks.published import Published
+from benchmarks.config.models import Claim, Quantity
+from benchmarks.config.published import Published
+from benchmarks.plan.suite import Suite
 from benchmarks.statistics import inference
 from benchmarks.statistics.claims import bounds_of
 from benchmarks.statistics.inference import LEVEL, Seeds
 from benchmarks.statistics.quantities import seeds_of
-from benchmarks.suite import Suite
 
 WANTED, MOST = 0.8, 100
 LEAST_SEEDS = 3  # of ours, for a spread

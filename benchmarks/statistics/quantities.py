@@ -3,14 +3,15 @@
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy
 import pandas
 
-from benchmarks import catalogue
-from benchmarks.config import Quantity
-from benchmarks.jobs.metric_files import per_image_values
+from benchmarks.config import declarations
+from benchmarks.config.models import Quantity
 from benchmarks.statistics.inference import Seeds, contrast, paired
+from benchmarks.store.metric_files import per_image_values
 
 COLUMNS = ("low", "high", "errors", "controls", "diverged", "train_status", "n", "profile")  # older results lack some
 RESULTS = Path("results")
@@ -27,9 +28,15 @@ def number_in(text: object, key: str, missing: float = 0.0) -> float:
     return float(json.loads(text).get(key, missing)) if isinstance(text, str) else missing
 
 
+def literals_of(metric: str) -> dict[str, Any]:
+    """What the metric's file declares; nothing of a metric that there is no more."""
+    declared = declarations.metrics().get(metric)
+    return declared.literals if declared is not None else {}
+
+
 def step_of(metric: str, n: object, detail: str | None = None) -> float:
     """The least amount by which a share of n things moves, the metric's value or a detail; 0 of anything else."""
-    literals = catalogue.metrics()[metric].literals if metric in catalogue.metrics() else {}
+    literals = literals_of(metric)
     shares = detail is None or detail in literals.get("step_details", ())
     whole = literals.get("step", 0.0) if shares else 0.0
     return float(whole) / float(n) if whole and n and not pandas.isna(n) else 0.0  # type: ignore[arg-type]
@@ -38,7 +45,7 @@ def step_of(metric: str, n: object, detail: str | None = None) -> float:
 def of_folder(folder: Path, metric: str) -> numpy.ndarray | None:
     """Each test image's share in a value [n], of a root of a mean square to first order; None where it was not kept."""
     values = per_image_values(folder, metric)
-    if values is not None and catalogue.metrics()[metric].literals["per_image"] == "squares":
+    if values is not None and literals_of(metric)["per_image"] == "squares":
         return values / (2 * math.sqrt(values.mean() or 1.0))
     return values
 
@@ -86,13 +93,13 @@ def seeds_of(frame: pandas.DataFrame, quantity: Quantity) -> Seeds:
 
 def limits_of(metric: str) -> tuple[float, float]:
     """Natural limits of a metric; infinite where there are none."""
-    low, high = catalogue.metrics()[metric].literals.get("limits", (None, None))
+    low, high = literals_of(metric).get("limits", (None, None))
     return (-math.inf if low is None else float(low)), (math.inf if high is None else float(high))
 
 
 def better_of(quantity: Quantity) -> str:
     """`higher`, `lower` or `neither`."""
-    literals = catalogue.metrics()[quantity.metric].literals
+    literals = literals_of(quantity.metric)
     if quantity.detail is None:
         return str(literals.get("better", "neither"))
     return str(literals.get("better_details", {}).get(quantity.detail, "neither"))
@@ -115,7 +122,7 @@ def controls_of(frame: pandas.DataFrame, quantity: Quantity) -> dict[str, float]
 
 def skill_of(quantity: Quantity) -> str:
     """On which side of the controls skill lies: `higher`, `lower` or `neither`; the better one if not said."""
-    literals = catalogue.metrics()[quantity.metric].literals
+    literals = literals_of(quantity.metric)
     return str(literals["skill"]) if quantity.detail is None and "skill" in literals else better_of(quantity)
 
 
@@ -144,6 +151,6 @@ def unlike_data(frame: pandas.DataFrame, quantity: Quantity) -> str:
 
     Only of a metric that noise can satisfy (sharpness), whose LIKE_DATA names the one to ask.
     """
-    judge = catalogue.metrics()[quantity.metric].literals.get("like_data")
+    judge = literals_of(quantity.metric).get("like_data")
     found = at_chance(frame, Quantity(run=quantity.run, metric=judge)) if judge else ""
     return f"{judge} of {quantity.run} is {found}" if found else ""

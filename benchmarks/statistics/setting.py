@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from benchmarks.settling import WHOLE, share
-from benchmarks.suite import Suite
+from benchmarks.plan.settling import WHOLE, share
+from benchmarks.plan.suite import Suite
 
 
 @dataclass(frozen=True)

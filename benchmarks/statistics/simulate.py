@@ -15,8 +15,8 @@ import numpy
 from numpy.random import Generator
 from scipy import special
 
-from benchmarks.catalogue import ROOT
-from benchmarks.published import Published
+from benchmarks.config.declarations import ROOT
+from benchmarks.config.published import Published
 from benchmarks.statistics.inference import LEVEL, Seeds, contrast, holm, power, spread_test, within
 from benchmarks.statistics.verdicts import UNPRINTED, VERDICTS, judge
 

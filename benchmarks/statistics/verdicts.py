@@ -1,7 +1,7 @@
 """The verdict on one number: do our trainings give, within a margin, the number that the paper printed?
 
 It follows from the 95 % interval of (ours - paper), in which both are noisy. docs/verdicts.md has the rule with a
-picture and the error rates, which `python -m benchmarks.statistics.simulate` makes; tests/test_verdicts.py tests them.
+picture and the error rates, which `python -m benchmarks.statistics.simulate` makes, and the tests check.
 """
 
 import math
@@ -12,7 +12,7 @@ from typing import Any
 import numpy
 from scipy import optimize
 
-from benchmarks.published import Published
+from benchmarks.config.published import Published
 from benchmarks.statistics.inference import LEVEL, quantile, satterthwaite, spread_of
 
 VERDICTS = ("reproduced", "close", "not reproduced", "imprecise", "no verdict")

@@ -10,5 +10,5 @@ reports/published/faults.json. Each trial ends as
 
 import os
 
-# no threads before a fork, as in benchmarks/machine/import_server.py
+# no threads before a fork, as in benchmarks/hardware/import_server.py
 os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1", CUDA_VISIBLE_DEVICES="")

@@ -14,12 +14,12 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.machine.import_server import PRELOADED
-from benchmarks.machine.provenance import commit, versions
-from benchmarks.suite import Suite
+from benchmarks.hardware.import_server import PRELOADED
+from benchmarks.hardware.provenance import commit, versions
+from benchmarks.plan.suite import Suite
 from tests.faults.bench import PROFILE, Bench, Defect, log
 from tests.faults.kinds import KINDS, NAN_METHOD, NAN_RUN, can_mount, killed
-from tests.small import RUNS
+from tests.helpers.small import RUNS
 
 SHARES = {"damaged": 0.3, "full disk": 0.1, "not a number": 0.05, "Snakemake killed": 0.04}  # of the number of kills
 

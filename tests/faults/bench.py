@@ -15,13 +15,13 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import catalogue
-from benchmarks.cli import main
-from benchmarks.look.freshness import Freshness
-from benchmarks.records import MetricFile, RunRecord, read
-from benchmarks.suite import Suite
-from methods.checkpoint import read_tensors
-from methods.files import DamagedError, read_arrays, read_frame
+from benchmarks.cli.main import main
+from benchmarks.config import declarations
+from benchmarks.plan.staleness import Freshness
+from benchmarks.plan.suite import Suite
+from benchmarks.store.records import MetricFile, RunRecord, read
+from methods.training.atomic_files import DamagedError, read_arrays, read_frame
+from methods.training.checkpoint import read_tensors
 
 PROFILE = "smoke"
 USERS_OWN = "KeyError: 'mine'"  # an exception of a user's method: the log shows where, the record what
@@ -141,7 +141,7 @@ class Bench:
 
     def once(self, run: str, place: Path, folder: Path) -> str | None:
         """One call: the jobs that `Freshness` names; the first error, None if none."""
-        catalogue.forget()  # files of a user's may have been edited
+        declarations.forget()  # files of a user's may have been edited
         with chdir(place):  # where the files of a user's are
             suite = Suite(PROFILE, Path(self.options[1])) if self.options else self.suite
             fresh = Freshness(suite)
@@ -201,8 +201,8 @@ def contents(path: Path) -> object:
             record.chosen,
             record.images,
         )
-    if path.stem in catalogue.metrics():
-        timed = str(catalogue.metrics()[path.stem].literals.get("unit", "")).startswith("seconds")
+    if path.stem in declarations.metrics():
+        timed = str(declarations.metrics()[path.stem].literals.get("unit", "")).startswith("seconds")
         hidden = {"seconds", *(("value", "standard_error", "details") if timed else ())}
         return [r.model_dump(exclude=hidden) for r in read(path, MetricFile).results]
     return None

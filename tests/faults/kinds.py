@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from methods.files import file_sum
+from methods.training.atomic_files import file_sum
 from tests.faults.bench import PROFILE, USERS_OWN, Bench, Defect, call, killer
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -3,14 +3,14 @@ import os
 import sys
 from functools import cache
 
-from benchmarks.commands.common import split
-from benchmarks.definitions import gpus_per_job, use_data_root
+from benchmarks.cli.common import split
+from benchmarks.plan.definitions import gpus_per_job, use_data_root
 from benchmarks.errors import SuiteError, unknown
-from benchmarks.jobs.resources import limits
+from benchmarks.plan.resources import limits
 from benchmarks.jobs.supervise import ATTEMPTS
-from benchmarks.look.freshness import Freshness
-from benchmarks.machine.gpu_lease import check_device
-from benchmarks.suite import Suite
+from benchmarks.plan.staleness import Freshness
+from benchmarks.hardware.gpu_lease import check_device
+from benchmarks.plan.suite import Suite
 
 PROFILE = str(config.get("profile", "quick"))
 RUNS = str(config.get("runs", ""))

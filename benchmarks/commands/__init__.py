@@ -1,1 +1,0 @@
-"""The command line's commands, a module for each kind."""

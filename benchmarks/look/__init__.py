@@ -1,1 +1,0 @@
-"""What can be said of results without running anything."""

@@ -1,1 +1,0 @@
-"""A user's own runs, methods and results beside the suite's."""

@@ -1,1 +1,0 @@
-"""Ground truth: Hamiltonian Monte Carlo (NumPyro) and exact samplers."""

@@ -1,1 +1,0 @@
-"""What leaves the machine: bundles and citations."""

@@ -1,0 +1,1 @@
+"""The results folder: records, metric files and their checks."""

@@ -1,0 +1,1 @@
+"""Networks, and how a method is built of them."""

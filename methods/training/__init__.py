@@ -1,0 +1,1 @@
+"""Training: the game, minibatches, checkpoints and files."""
