@@ -1,4 +1,4 @@
-"""Entry point of `python -m benchmarks`."""
+"""Entry point of `python -m benchmarks` and of the script `vgbench`."""
 
 import sys
 
@@ -9,13 +9,18 @@ def main() -> int:
         from benchmarks.jobs.supervise import main as supervise
 
         return supervise(sys.argv[2:])
-    from benchmarks.cli import main as command
+    from benchmarks.cli.main import main as command
 
     return command()
 
 
-if __name__ == "__main__":
+def run() -> None:
+    """`vgbench`: end the process with the command's exit status."""
     try:
         sys.exit(main())
     except KeyboardInterrupt:  # before the command itself could heed it
         sys.exit(130)
+
+
+if __name__ == "__main__":
+    run()
