@@ -4,6 +4,8 @@ import reprlib
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+MOST_LISTED = 150  # accepted names that a message lists
+
 
 class SuiteError(Exception):
     """Something in the configuration, the data or the files is not as it must be; the message is one line."""
@@ -28,9 +30,25 @@ def shown(value: object) -> str:
     return short.repr(value)
 
 
+def joined(text: str, names: Iterable[str]) -> list[str]:
+    """The names of which a text consists, with at most a sign between two; empty where it is not two names or more."""
+    for name in sorted(names, key=len, reverse=True):
+        if text.startswith(name) and text != name:
+            rest = text[len(name) :].lstrip(";:|/+&_.")
+            if rest in names:
+                return [name, rest]
+            if more := joined(rest, names):
+                return [name, *more]
+    return []
+
+
 def unknown(where: str, what: str, value: object, accepted: Iterable[str]) -> SuiteError:
     """The error for a name that is not among the accepted ones, with the nearest match."""
     names = sorted(accepted)
     near = get_close_matches(str(value), names, 1, 0.5) if isinstance(value, str) else []
     hint = f"; did you mean {near[0]!r}?" if near else ""
-    return SuiteError(f"{where}: unknown {what} {shown(value)}{hint} accepted: {', '.join(names) or 'none'}")
+    if together := joined(str(value), names):
+        hint = f"; did you mean {' and '.join(map(repr, together))}? Write a comma between them;"
+    listed = names if len(names) <= MOST_LISTED else get_close_matches(str(value), names, 10, 0.0)
+    which = "" if listed is names else f"{len(names)} names, of which the nearest are "
+    return SuiteError(f"{where}: unknown {what} {shown(value)}{hint} accepted: {which}{', '.join(listed) or 'none'}")
