@@ -245,6 +245,21 @@ def looked_up(nodes: Iterable[ast.stmt], name: str) -> bool:
     return times == sum(isinstance(node, ast.Name) and node.id == name for node in asked)
 
 
+def texts_in(nodes: Iterable[ast.AST]) -> frozenset[str]:
+    """The texts in statements that may be passed on as a key: not those compared with, nor keys of dictionaries."""
+    found: set[str] = set()
+    waiting = list(nodes)
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            found.add(node.value)
+        elif isinstance(node, ast.Dict):
+            waiting.extend(node.values)
+        elif not isinstance(node, ast.Compare):
+            waiting.extend(ast.iter_child_nodes(node))
+    return frozenset(found)
+
+
 def followed(path: Path) -> bool:
     """Whether the definitions of a file count."""
     if not path.is_relative_to(ROOT / "methods") and not path.is_relative_to(ROOT / "benchmarks"):
@@ -310,11 +325,12 @@ def target_of(text: str) -> Target:
 class Definition:
     """A definition, or some entries of one: hash of its code, and the definitions behind the names that it uses.
 
-    `uses`: definition -> whether it is only asked for a key.
+    `uses`: definition -> whether it is only asked for a key. `words`: texts that it may ask with, such as defaults.
     """
 
     digest: str
     uses: dict[Target, bool]
+    words: frozenset[str]
 
 
 @cache
@@ -334,7 +350,7 @@ def analysed(target: Target, keys: frozenset[str], prose: bool) -> Definition:
         if behind is not None and behind != target and (near or followed(behind.path)):
             uses[behind] = uses.get(behind, True) and looked_up(nodes, other.name)
     digest = hashlib.sha256("\n".join([text, *sorted(others)]).encode()).hexdigest()[:8]
-    return Definition(digest, uses)
+    return Definition(digest, uses, texts_in(nodes))
 
 
 def keys_among(target: Target, words: frozenset[str]) -> frozenset[str]:
@@ -347,7 +363,8 @@ def fingerprint(targets: Iterable[str], words: Collection[str] = (), prose: bool
     """Name -> hash of 8 digits of every definition that the targets (`module:name`) use, themselves included.
 
     `words`: texts of the run's specification and of its dataset's definition; of a dictionary that is only asked for
-    a key, the entries count whose keys are among them, and all if none is. `prose`: texts of several words count, as
+    a key, the entries count whose keys are among them or among the texts of the definitions (defaults, for instance),
+    and all if none is. `prose`: texts of several words count, as
     they do where they name what is written to a result.
     """
     return _fingerprint(frozenset(targets), frozenset(words), prose)
@@ -356,6 +373,7 @@ def fingerprint(targets: Iterable[str], words: Collection[str] = (), prose: bool
 @cache
 def _fingerprint(targets: frozenset[str], words: frozenset[str], prose: bool) -> dict[str, str]:
     found: dict[Target, tuple[str, frozenset[str]]] = {}  # digest, keys that count (none: all)
+    said: set[str] = set()
     waiting: list[tuple[Target, bool]] = [(target_of(text), False) for text in targets]
     while waiting:
         named, by_key = waiting.pop()
@@ -367,7 +385,10 @@ def _fingerprint(targets: frozenset[str], words: frozenset[str], prose: bool) ->
             continue  # as it is, or already as a whole
         definition = analysed(target, keys, prose)
         found[target] = definition.digest, keys
+        said |= definition.words
         waiting.extend(definition.uses.items())
+    if not said <= words:
+        return _fingerprint(targets, words | said, prose)
     return dict(sorted(numbered({target: digest for target, (digest, _) in found.items()}).items()))
 
 

@@ -36,14 +36,24 @@ def classifier_folder(dataset: str, references: Path) -> Path | None:
     return references.parent / name / "seed0" if name else None
 
 
+def identity_of(path: Path) -> str:
+    """What determined the weights of a training, by its record; empty where there is no whole one."""
+    try:
+        return read(path, RunRecord).identity
+    except (SuiteError, DamagedError):
+        return ""
+
+
 def key_of(record: RunRecord, declared: Declared, entry: dict[str, Any], references: Path) -> str:
     """A metric file is current while its training, weights, options, code, reference and classifier are the same."""
-    basis = [references / f"{record.dataset}.npz"]
+    basis, judge = [references / f"{record.dataset}.npz"], ""
     folder = classifier_folder(record.dataset, references)
     if folder is not None and "classifier" in declared.literals.get("needs", ()):
         basis.append(folder / "weights.safetensors")
+        judge = identity_of(folder / "run.json")  # its code judges, too, whatever its weights
     parts = [
         record.identity,
+        judge,
         record.weights_sha256,
         canonical(entry),
         *(file_sum(path) for path in basis if path.exists()),

@@ -11,6 +11,8 @@ from benchmarks.plan import fingerprint
 from benchmarks.plan.definitions import texts
 from benchmarks.plan.suite import Suite
 from benchmarks.store import content
+from benchmarks.store.metric_files import key_of
+from benchmarks.store.records import RunRecord, write
 from methods.networks.build import class_named
 
 PROBLEMS = ("eight-schools", "rosenbrock", "torus")
@@ -236,6 +238,25 @@ def test_a_helper_module_beside_a_users_method_counts(tmp_path):
     assert differing(first, state(runs))[0] == {"mine"}
 
 
+@pytest.mark.parametrize(
+    ("edited", "counts"), [("'a': 1", True), ("'b': 2", True), ("'c': 3", True), ("'d': 4", False)]
+)
+def test_entries_are_asked_for_by_the_run_or_by_defaults_and_literals(tmp_path, edited, counts):
+    file = tmp_path / "network.py"
+    text = (
+        "TABLE = {'a': 1, 'b': 2, 'c': 3, 'd': 4}\n\n\ndef entry(name):\n"
+        "    if name == 'd':\n        raise ValueError(name)\n"
+        "    return TABLE[name]\n\n\nclass Net:\n    def __init__(self, of_run, kind='b'):\n"
+        "        self.parts = entry(of_run), entry(kind), entry('c')\n"
+    )
+    found = []
+    for content_of_file in (text, text.replace(edited, edited + "0")):
+        file.write_text(content_of_file)
+        fingerprint.forget()
+        found.append(fingerprint.fingerprint({f"{file}:Net"}, {"a"}))
+    assert (found[0] != found[1]) == counts
+
+
 @pytest.mark.parametrize("change", ["replaced", "added", "renamed", "removed"])
 def test_the_content_of_a_folder_of_images_counts(tmp_path, monkeypatch, change):
     monkeypatch.setenv("VGB_CACHE", str(tmp_path / "cache"))
@@ -257,6 +278,22 @@ def test_the_content_of_a_folder_of_images_counts(tmp_path, monkeypatch, change)
     else:
         one.unlink()
     assert differing(first, state(runs))[0] == {"mine"}
+
+
+def test_the_code_of_a_classifier_counts_where_its_weights_are_the_same(tmp_path):
+    suite = Suite("quick")
+    run, judge = "gan-grey-mnist", tmp_path / "classifier-digits" / "seed0" / "run.json"
+    entry, keys = suite.metric_options(run)["classifier_score"], []
+    for identity in ("one", "other"):
+        record = RunRecord(
+            run=run, seed=0, profile="quick", status="ok", specification=suite.specification(run),
+            dataset=suite.dataset_of(run)[0], identity="of the GAN",
+        )  # fmt: skip
+        write(judge, record.model_copy(update={"run": "classifier-digits", "identity": identity}))
+        declared = [declarations.metrics()[name] for name in ("classifier_score", "rmse")]
+        keys.append([key_of(record, metric, entry, tmp_path / "references") for metric in declared])
+    assert keys[0][0] != keys[1][0]
+    assert keys[0][1] == keys[1][1]
 
 
 def test_sums_are_kept_until_size_or_time_change(tmp_path, monkeypatch):
