@@ -19,7 +19,8 @@ RULE = (
     "image.",
     "Holm's correction within a family: the claims on one table, or one section, of a paper.",
     "A spread over seeds is at least one step of the metric (an accuracy on 360 images moves by 1/360). Spreads "
-    "are compared by Brown and Forsythe's test; trainings that diverged, by Fisher's exact test of their numbers.",
+    "are compared by the same test on absolute deviations from the median (as Brown and Forsythe's); trainings that "
+    "diverged, by Fisher's exact test of their numbers.",
     "A bound at a natural limit of the quantity (a KL divergence is not below 0) is no bound. Where only an "
     "interval is known that holds a number, its less favourable end counts.",
     "Undecided: the corrected p is 5 % or more; one seed; trainings failed, whose survivors do not show the "
